@@ -1,0 +1,210 @@
+"""The database of a service: SQLite (WAL) or PostgreSQL, with reading and writing sessions of different types.
+
+SQLite has one writer connection whose transactions begin with ``BEGIN IMMEDIATE``: a deferred one that turns to
+writing fails with BUSY whatever the timeout (sqlite.org/lang_transaction.html). PostgreSQL gets a schema per service.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy import JSON, DateTime, MetaData, event, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from melonkube.kit.errors import NotReady
+from melonkube.kit.settings import ServiceSettings
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+_WRITER_WAIT_SECONDS = 30.0
+
+
+class Base(DeclarativeBase):
+    """Base of a service's tables. Each service makes a subclass with a ``MetaData`` of its own by :func:`metadata`."""
+
+    __abstract__ = True
+
+
+def metadata() -> MetaData:
+    """Return a ``MetaData`` whose constraints have names, as batch migrations on SQLite need."""
+    return MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC: aware in Python, ``timestamptz`` in PostgreSQL, naive UTC text in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """Return the column type of the dialect."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what the driver is given."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment that the driver read."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+JsonType = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""A JSON column on both databases; Python's None is SQL's NULL."""
+
+
+class ReadSession(AsyncSession):
+    """A session that only reads. Code that writes asks for a :class:`WriteSession`."""
+
+
+class WriteSession(ReadSession):
+    """A session that may write, committed once at its end."""
+
+
+class Database:
+    """Engines and sessions of one service. Owned by the app; not shared between event loops."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        """Prepare for ``url`` (``sqlite+aiosqlite:///...`` or ``postgresql+asyncpg://...``); connects on first use."""
+        self.url = make_url(url)
+        self.schema = schema
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        if self.sqlite:
+            self._writer = _sqlite_engine(url, writer=True)
+            self._reader = _sqlite_engine(url, writer=False)
+        else:
+            self._writer = self._reader = create_async_engine(
+                url,
+                pool_size=10,
+                max_overflow=10,
+                pool_timeout=_WRITER_WAIT_SECONDS,
+                pool_pre_ping=True,
+                connect_args={"server_settings": {"search_path": schema, "timezone": "UTC"}, "timeout": 10},
+            )
+        self._read = async_sessionmaker(self._reader, class_=ReadSession, expire_on_commit=False, autoflush=False)
+        self._write = async_sessionmaker(self._writer, class_=WriteSession, expire_on_commit=False)
+
+    @classmethod
+    def from_settings(cls, settings: ServiceSettings, service: str) -> "Database":
+        """Return the database that ``settings`` name: a schema or a file called after the service."""
+        if settings.database_url is None:
+            folder = settings.data_dir.absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            return cls(sqlite_url(folder / f"{service}.db"), service)
+        url = make_url(settings.database_url.get_secret_value())
+        if url.get_backend_name() == "postgresql":
+            url = url.set(drivername="postgresql+asyncpg")
+        elif url.get_backend_name() == "sqlite":
+            url = url.set(drivername="sqlite+aiosqlite")
+        return cls(url.render_as_string(hide_password=False), service)
+
+    @property
+    def writer(self) -> AsyncEngine:
+        """The engine that writes; migrations use it."""
+        return self._writer
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session for reading, closed at the end; nothing is committed."""
+        async with self._read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """A session for writing: committed at the end, rolled back on an error."""
+        async with self._write() as session, session.begin():
+            yield session
+
+    async def now(self, session: ReadSession) -> datetime:
+        """Return the database's clock, by which leases run. SQLite's is this machine's."""
+        if self.sqlite:
+            return datetime.now(UTC)
+        value: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        return value.astimezone(UTC)
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            NotReady: It gave none.
+        """
+        try:
+            async with self.read() as session:
+                await session.execute(text("SELECT 1"))
+        except Exception as error:
+            raise NotReady("The database does not answer.") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of an SQLite file."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def _sqlite_engine(url: str, *, writer: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1 if writer else 4,
+        max_overflow=0,
+        pool_timeout=_WRITER_WAIT_SECONDS,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+async def _read_session(request: Request) -> AsyncIterator[ReadSession]:
+    database: Database = request.app.state.db
+    async with database.read() as session:
+        yield session
+
+
+async def _write_session(request: Request) -> AsyncIterator[WriteSession]:
+    database: Database = request.app.state.db
+    async with database.write() as session:
+        yield session
+
+
+Read = Annotated[ReadSession, Depends(_read_session, scope="function")]
+"""A reading session for the length of the endpoint."""
+
+Write = Annotated[WriteSession, Depends(_write_session, scope="function")]
+"""A writing session, committed before the answer leaves."""

@@ -1,0 +1,93 @@
+"""Alembic, run from Python: each service has a history of its own in its ``migrations`` folder.
+
+``melonkube.<service>.migrations`` holds ``env.py`` (three lines, see :func:`run_env`) and ``versions/``.
+"""
+
+import asyncio
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+
+from melonkube.kit.db import Database
+
+
+class NewerDatabase(RuntimeError):
+    """The database was made by a newer version of the service than this one."""
+
+
+def alembic_config(service: str) -> Config:
+    """Return Alembic's configuration for ``melonkube.<service>``."""
+    config = Config()
+    location = Path(str(files(f"melonkube.{service}"))) / "migrations"
+    config.set_main_option("script_location", str(location).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+async def migrate(database: Database, service: str) -> None:
+    """Bring the database to this version's schema; safe to call by several replicas at once.
+
+    Raises:
+        NewerDatabase: It is ahead of this version.
+    """
+    config = alembic_config(service)
+    script = ScriptDirectory.from_config(config)
+
+    def upgrade(connection: Connection) -> None:
+        if not database.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"melonkube.{service}"})
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{database.schema}"'))
+        current = MigrationContext.configure(connection).get_current_heads()
+        known = {revision.revision for revision in script.walk_revisions()}
+        unknown = [head for head in current if head not in known]
+        if unknown:
+            raise NewerDatabase(
+                f"The database of {service} is at revision {unknown[0]}, which this version does not know: "
+                "it was made by a newer MelonKube. Start that version, or give another data directory."
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    async with database.writer.begin() as connection:
+        await connection.run_sync(upgrade)
+
+
+def run_env(target_metadata: MetaData) -> None:
+    """Run the migrations over the connection that :func:`migrate` or a test put into the configuration."""
+    connection: Connection | None = context.config.attributes.get("connection")
+    if connection is None:
+        raise RuntimeError("run migrations through melonkube.kit.migrations.migrate")
+    options: dict[str, Any] = {
+        "connection": connection,
+        "target_metadata": target_metadata,
+        "render_as_batch": True,
+        "compare_type": True,
+        "compare_server_default": connection.dialect.name == "postgresql",
+        "transaction_per_migration": False,
+    }
+    context.configure(**options)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def write_revision(database: Database, service: str, message: str) -> None:
+    """Write a new revision from the difference between the models and ``database`` (which must be at head)."""
+    config = alembic_config(service)
+
+    async def run() -> None:
+        async with database.writer.begin() as connection:
+
+            def revise(sync: Connection) -> None:
+                config.attributes["connection"] = sync
+                command.revision(config, message=message, autogenerate=True)
+
+            await connection.run_sync(revise)
+        await database.close()
+
+    asyncio.run(run())

@@ -1,0 +1,1 @@
+"""The supervisor behind melon up and melon demo."""

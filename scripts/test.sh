@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Runs every test: the page's units, then Python's, in as many processes as there are cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.tools/node:$PATH"
+npm --prefix web run --silent test
+exec .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" --dist loadgroup "$@"

@@ -1,0 +1,1 @@
+"""The only door for people: identity, routing, the page, one OpenAPI document."""

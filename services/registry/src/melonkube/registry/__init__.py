@@ -1,0 +1,1 @@
+"""The memory: data sets, runs, metrics, artifacts, models, versions, aliases."""

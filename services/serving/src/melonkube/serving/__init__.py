@@ -1,0 +1,1 @@
+"""The answer: endpoints, hot-loaded models, predict."""

@@ -1,0 +1,1 @@
+"""The search: experiments, trials, suggestions, leases, executors."""

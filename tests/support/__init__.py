@@ -1,0 +1,1 @@
+"""Real parts for the tests: databases, keys, processes."""
