@@ -104,3 +104,15 @@ class Profile(Answer):
     dataset_id: Id
     rows: int
     columns: list[ColumnProfile]
+
+
+class Sample(Answer):
+    """A data set that comes with the installation, one call away; ``target`` is the column one would predict."""
+
+    name: str
+    title: str
+    description: str
+    target: str
+    rows: int
+    source: str
+    licence: str
