@@ -49,7 +49,7 @@ def test_a_token_signed_by_other_means_is_refused(algorithm: str) -> None:
         "ws": DEFAULT_WORKSPACE,
         "scopes": ["service"],
     }
-    forged = jwt.encode(claims, None if algorithm == "none" else "k" * 32, algorithm=algorithm)
+    forged = jwt.encode(claims, "" if algorithm == "none" else "k" * 32, algorithm=algorithm)
     with pytest.raises(Unauthenticated):
         TokenVerifier(key, "tuner").verify(forged)
 
