@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
 from melonkube.contracts.errors import ErrorCode, Problem, ProblemItem
 from melonkube.kit.context import request_id
@@ -59,6 +60,7 @@ def create_service_app(
     verifier: TokenVerifier,
     database: Database | None = None,
     ready: Sequence[Check] = (),
+    middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
     """Return the app of a service.
 
@@ -71,6 +73,7 @@ def create_service_app(
         verifier: Checks tokens; kept as ``app.state.verifier``.
         database: Kept as ``app.state.db``.
         ready: Further checks of ``/readyz``; each raises ``NotReady``.
+        middleware: Further ASGI middleware, the outermost first; a request has its id when it gets there.
     """
     metrics = ServiceMetrics(service)
 
@@ -102,6 +105,8 @@ def create_service_app(
         app.include_router(router)
     app.include_router(_health_router(database, ready, metrics))
     unexpected = _handle_errors(app, metrics)
+    for layer in reversed(middleware):
+        app.add_middleware(layer.cls, *layer.args, **layer.kwargs)
     app.add_middleware(ObserveMiddleware, metrics=metrics, on_error=unexpected)
 
     def openapi() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,32 +33,58 @@ def open_socket(settings: ServiceSettings) -> socket.socket:
     return listener
 
 
-def serve(app: ASGIApp, service: str, settings: ServiceSettings, **options: object) -> None:
+class _Server(uvicorn.Server):
+    """A server that, told to stop, first does what still needs it to answer."""
+
+    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], Awaitable[None]] | None) -> None:
+        super().__init__(config)
+        self._before_stop = before_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the hook while requests are still taken, then stop as uvicorn does."""
+        if self._before_stop is not None and not self.force_exit:
+            try:
+                await self._before_stop()
+            except Exception:
+                log.exception("what precedes the end failed")
+        await super().shutdown(sockets)
+
+
+def serve(
+    app: ASGIApp,
+    service: str,
+    settings: ServiceSettings,
+    *,
+    before_stop: Callable[[], Awaitable[None]] | None = None,
+    listener: socket.socket | None = None,
+    **options: Any,
+) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, then let running requests finish.
 
     Args:
         app: The ASGI app.
         service: For the log.
         settings: Where to listen.
-        options: Further options of ``uvicorn.Config``.
+        before_stop: Awaited once when the end is asked for, while requests are still taken.
+        listener: The socket, if it is open already; by default :func:`open_socket`'s.
+        options: Further options of ``uvicorn.Config``; they win over the ones here.
     """
-    listener = open_socket(settings)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.listen.shutdown_seconds),
-        **options,  # type: ignore[arg-type]
-    )
-    server = uvicorn.Server(config)
+    listener = listener or open_socket(settings)
+    defaults: dict[str, Any] = {
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": int(settings.listen.shutdown_seconds),
+    }
+    config = uvicorn.Config(app, **{**defaults, **options})
+    server = _Server(config, before_stop)
     log.info("listening", address=listener.getsockname()[:2], service_name=service)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listener]))
