@@ -4,13 +4,19 @@ For programs that are not services and know nothing of the kit, such as the trai
 """
 
 import runpy
+import signal
 import sys
 
 from melonkube.kit.process import die_with
 
 
 def main() -> None:
-    """Bind this process to its parent, then become the module."""
+    """Bind this process to its parent, then become the module.
+
+    An interrupt from the terminal reaches the whole process group; it is the parent's to answer, which then ends
+    this process in order.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent, module = int(sys.argv[1]), sys.argv[2]
     sys.argv = sys.argv[2:]
     die_with(parent)
