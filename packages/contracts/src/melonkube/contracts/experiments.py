@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from melonkube.contracts.base import Answer, Instant, Name, Request, Scalar
 from melonkube.contracts.ids import Id
@@ -118,6 +118,12 @@ class SplitFractions(Request):
 
     validation: float = Field(default=0.2, gt=0, lt=0.9)
     holdout: float = Field(default=0.2, gt=0, lt=0.9)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SplitFractions":
+        if self.validation + self.holdout > 0.9:
+            raise ValueError("validation and holdout must together leave at least a tenth of the rows to train on")
+        return self
 
 
 class ExperimentCreate(Request):

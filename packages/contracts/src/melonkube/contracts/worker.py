@@ -134,6 +134,8 @@ class CompleteRequest(Request):
     reports: list[Report] = Field(default=[], max_length=10_000)
     wait_seconds: float = Field(default=0.0, ge=0, le=30)
     """How long the answer may wait for a next trial."""
+    want_next: bool = True
+    """False: the worker is about to end, and must be handed nothing more."""
 
 
 class EvaluationResult(Request):
@@ -142,6 +144,7 @@ class EvaluationResult(Request):
     worker_id: str = Field(min_length=1, max_length=128)
     values: dict[str, dict[str, float]]
     wait_seconds: float = Field(default=0.0, ge=0, le=30)
+    want_next: bool = True
 
 
 class FailRequest(Request):
@@ -151,6 +154,7 @@ class FailRequest(Request):
     cause: Literal[Cause.CODE_ERROR, Cause.OUT_OF_MEMORY, Cause.DEADLINE, Cause.RELEASED]
     reason: str = Field(max_length=8_192)
     wait_seconds: float = Field(default=0.0, ge=0, le=30)
+    want_next: bool = True
 
 
 class FinishAnswer(Answer):
