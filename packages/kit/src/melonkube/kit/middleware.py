@@ -12,10 +12,15 @@ from melonkube.kit.context import request_id
 from melonkube.kit.logs import get_logger
 from melonkube.kit.metrics import ServiceMetrics
 
-_ID = re.compile(rb"^[A-Za-z0-9._:-]{1,128}$")
+_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 log = get_logger("melonkube.http")
+
+
+def identify(given: bytes | None) -> str:
+    """Return a request's id: the caller's, if it sent a sane one, else a new one."""
+    return given.decode() if given is not None and _ID.match(given) else new_id()
 
 
 class ObserveMiddleware:
@@ -37,8 +42,7 @@ class ObserveMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        identity = given.decode() if given is not None and _ID.match(given) else new_id()
+        identity = identify(next((value for name, value in scope["headers"] if name == b"x-request-id"), None))
         token = request_id.set(identity)
         status = 499
         began = time.perf_counter()
