@@ -1,0 +1,225 @@
+"""The forwarding itself, on aiohttp's client (docs/adr/0015)."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry, Counter
+from starlette.types import ASGIApp, Receive, Scope, Send
+from yarl import URL
+
+from melonkube.gateway.forward.domain import Route, answer_headers, content_length, find_route, request_headers
+from melonkube.gateway.forward.inbound import ClientGone, Inbound
+from melonkube.gateway.settings import GatewaySettings
+from melonkube.kit.app import problem_response
+from melonkube.kit.client import REQUEST_ID_HEADER
+from melonkube.kit.context import request_id
+from melonkube.kit.errors import MelonError, UpstreamUnavailable
+from melonkube.kit.logs import get_logger
+from melonkube.kit.tokens import DEFAULT_WORKSPACE, SCOPE_USER, Principal, TokenSigner
+
+log = get_logger("melonkube.gateway.forward")
+
+SMALL_BODY = 1 << 20
+"""A body up to this size is read whole before the call, so that the call can be repeated; larger ones stream."""
+
+_OWNER = Principal("user:owner", DEFAULT_WORKSPACE, frozenset({SCOPE_USER}))
+_NEVER_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_CONNECT_FAILED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_CONNECTION_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
+
+class Forwarder:
+    """Calls the services. Owned by the app; to be opened and closed with it.
+
+    Args:
+        peers: Address of each service by its name.
+        signer: Makes the tokens that the services ask for.
+        settings: How long things may take.
+    """
+
+    def __init__(self, peers: Mapping[str, str], signer: TokenSigner, settings: GatewaySettings) -> None:
+        self._peers = {name: address.rstrip("/") for name, address in peers.items()}
+        self._signer = signer
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+        self._streams: set[asyncio.Task[bool]] = set()
+        self._repeated = Counter(
+            "melonkube_gateway_repeated_calls_total", "Calls sent again.", ("service", "why"), registry=None
+        )
+        self._failed = Counter(
+            "melonkube_gateway_failed_calls_total", "Calls a service did not answer.", ("service",), registry=None
+        )
+
+    def count_in(self, registry: CollectorRegistry) -> None:
+        """Let ``registry`` show what is counted here."""
+        registry.register(self._repeated)
+        registry.register(self._failed)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The client, once it is open."""
+        if self._session is None:
+            raise RuntimeError("the forwarder is not open")
+        return self._session
+
+    def address(self, service: str) -> str:
+        """Return the address of a service."""
+        return self._peers[service]
+
+    async def open(self) -> None:
+        """Open the client, in the event loop that will use it."""
+        self._session = aiohttp.ClientSession(
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_seconds),
+            connector=aiohttp.TCPConnector(limit=0),
+            skip_auto_headers=_NEVER_ADDED,
+            max_line_size=65_536,
+            max_field_size=65_536,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def end_streams(self) -> None:
+        """End the event streams, which would otherwise never end; their clients come back by themselves."""
+        for task in self._streams:
+            task.cancel()
+
+    async def forward(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request with what its service answers.
+
+        Raises:
+            MelonError: It gave no answer, or the request itself was faulty; nothing has been sent.
+        """
+        inbound = Inbound(receive, self._settings.idle_body_seconds)
+        exchange = asyncio.create_task(self._exchange(route, scope, inbound, send))
+        gone = asyncio.create_task(inbound.gone())
+        try:
+            await asyncio.wait({exchange, gone}, return_when=asyncio.FIRST_COMPLETED)
+            ended_here = exchange in self._streams and not gone.done()
+        finally:
+            self._streams.discard(exchange)
+            for task in (exchange, gone):
+                task.cancel()
+            await asyncio.wait({exchange, gone})
+        if gone.done() and not gone.cancelled():
+            gone.result()
+        if exchange.cancelled():
+            if ended_here:
+                await send({"type": "http.response.body", "body": b""})
+            return
+        complete = exchange.result()
+        if not complete:
+            log.warning("answer cut off", upstream=route.service)
+
+    async def _exchange(self, route: Route, scope: Scope, inbound: Inbound, send: Send) -> bool:
+        """Return whether the client was given the whole answer; False leaves the server to cut the connection."""
+        try:
+            answer = await self._call(route, scope, inbound)
+        except ClientGone:
+            return True
+        try:
+            headers = answer_headers(answer.status, answer.raw_headers)
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            if answer.content_type == "text/event-stream":
+                task = asyncio.current_task()
+                assert task is not None
+                self._streams.add(task)
+            while chunk := await answer.content.readany():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except (aiohttp.ClientError, ConnectionError):
+            return False
+        finally:
+            answer.close()
+        return True
+
+    async def _call(self, route: Route, scope: Scope, inbound: Inbound) -> aiohttp.ClientResponse:
+        url, options = self._request(route, scope)
+        length = content_length(scope["headers"])
+        small = length is not None and length <= SMALL_BODY and not options["expect100"]
+        body = await inbound.read() if small else None
+        within = self._settings.answer_seconds if route.repeatable and small else None
+        repeated = False
+        attempt = 0
+        while True:
+            attempt += 1
+            data: bytes | AsyncIterator[bytes] | None = (body or None) if small else inbound.stream()
+            try:
+                async with asyncio.timeout(within):
+                    return await self.session.request(scope["method"], url, data=data, **options)
+            except _CONNECT_FAILED as error:
+                if attempt >= self._settings.connect_attempts:
+                    raise self._unavailable(route, error) from error
+                self._repeated.labels(route.service, "no_connection").inc()
+                await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads load
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                _raise_own_fault(inbound, error)
+                if repeated or not (route.repeatable and small) or not isinstance(error, _CONNECTION_LOST):
+                    raise self._unavailable(route, error) from error
+                repeated = True
+                self._repeated.labels(route.service, "connection_lost").inc()
+
+    def _request(self, route: Route, scope: Scope) -> tuple[URL, dict[str, Any]]:
+        path = scope["raw_path"].decode("ascii")
+        query = scope["query_string"].decode("latin-1")
+        url = URL(self._peers[route.service] + path + (f"?{query}" if query else ""), encoded=True)
+        headers = request_headers(scope["headers"])
+        length = content_length(scope["headers"])
+        if length:
+            headers.append(("Content-Length", str(length)))
+        headers.append(("Authorization", f"Bearer {self._signer.sign(_OWNER, route.service)}"))
+        headers.append((REQUEST_ID_HEADER, request_id.get() or ""))
+        waits = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        return url, {"headers": headers, "allow_redirects": False, "expect100": waits and length != 0}
+
+    def _unavailable(self, route: Route, error: BaseException) -> UpstreamUnavailable:
+        self._failed.labels(route.service).inc()
+        log.warning("no answer", upstream=route.service, error=repr(error))
+        if isinstance(error, _CONNECT_FAILED):
+            detail = f"The {route.service} service cannot be reached just now; try again shortly."
+        elif route.repeatable:
+            detail = f"The {route.service} service gave no answer; try again shortly."
+        else:
+            detail = (
+                f"The connection to the {route.service} service broke before it answered, so that it is not known "
+                "whether the call was carried out; look before you repeat it."
+            )
+        return UpstreamUnavailable(detail, headers={"Retry-After": "2"})
+
+
+def _raise_own_fault(inbound: Inbound, error: BaseException) -> None:
+    """Raise what ended the body, where that and not the service made the call fail."""
+    if inbound.fault is not None:
+        raise inbound.fault from None
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ClientGone):
+            raise cause from None
+        cause = cause.__cause__
+
+
+class ForwardMiddleware:
+    """Sends what belongs to a service there, the rest on to the gateway's own endpoints. Plain ASGI."""
+
+    def __init__(self, app: ASGIApp, forwarder: Forwarder) -> None:
+        self._app = app
+        self._forwarder = forwarder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        route = find_route(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        scope["melon_route"] = route.label
+        try:
+            await self._forwarder.forward(route, scope, receive, send)
+        except MelonError as error:
+            await problem_response(error.problem(request_id.get()), error.headers)(scope, receive, send)

@@ -1,0 +1,1 @@
+"""The built web page: hashed assets kept for good, ``index.html`` asked for anew each time."""
