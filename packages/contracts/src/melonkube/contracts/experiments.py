@@ -302,3 +302,29 @@ class AlgorithmInfo(Answer):
 
     name: str
     description: str
+
+
+class ParameterInfo(Answer):
+    """What a trainer's parameter may be. ``above`` says that ``low`` itself is not allowed."""
+
+    type: Literal["int", "float", "categorical"]
+    default: Scalar
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+    choices: list[Scalar] | None = None
+
+
+class TrainerInfo(AlgorithmInfo):
+    """A trainer, with every parameter that a search space may name."""
+
+    tasks: list[Task]
+    parameters: dict[str, ParameterInfo]
+
+
+class ExecutorInfo(Answer):
+    """Where workers run. ``slots`` is how many may run at once, null where nothing bounds them."""
+
+    name: str
+    slots: int | None
+    busy: int
