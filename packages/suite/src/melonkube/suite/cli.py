@@ -1,0 +1,68 @@
+"""``melon up`` and ``melon demo``."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from melonkube.sdk.cli.errors import CommandError, ExitCode
+
+_DATA = typer.Option("--data", help="Data directory. [default: MELON_HOME, else ~/.local/share/melonkube]")
+_WORKERS = typer.Option("--workers", min=0, help="Trials at once. [default: the number of cores]")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this package."""
+    app.command("up")(up)
+
+
+def up(
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65_535, help="Public port. [default: 8080 or the next free one]")
+    ] = None,
+    data: Annotated[Path | None, _DATA] = None,
+    workers: Annotated[int | None, _WORKERS] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            help="Address to listen on. Beyond loopback MELON_GATEWAY__OWNER_KEY and MELON_GATEWAY__HOSTS are needed.",
+        ),
+    ] = "127.0.0.1",
+    ready_fd: Annotated[int | None, typer.Option("--ready-fd", hidden=True)] = None,
+    parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,
+) -> None:
+    """Run MelonKube on this machine until Ctrl-C.
+
+    Exit codes: 0 stopped as asked; 1 a service cannot start; 2 a wrong option or setting; 4 the port or the data
+    directory is taken; 130 stopped at once by a second Ctrl-C.
+    """
+    from melonkube.sdk._discovery import data_dir
+    from melonkube.suite.supervisor import Options, run_suite
+
+    run_suite(
+        Options(
+            data_dir=data or data_dir(),
+            port=port,
+            host=_resolve(host),
+            workers=workers,
+            ready_fd=ready_fd,
+            parent_pid=parent_pid,
+        )
+    )
+
+
+def _resolve(host: str) -> str:
+    """Return the IP address behind ``host``.
+
+    Raises:
+        CommandError: There is none.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise CommandError(f"--host {host} is not an address of this machine: {error}.", ExitCode.USAGE) from error
+    # Of several, IPv4 first: what `localhost` is to the programs people use.
+    addresses = sorted((entry[0] != socket.AF_INET, str(entry[4][0])) for entry in found)
+    return addresses[0][1]
