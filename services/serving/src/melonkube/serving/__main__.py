@@ -1,0 +1,5 @@
+"""``python -m melonkube.serving``."""
+
+from melonkube.serving.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""History of serving's tables."""

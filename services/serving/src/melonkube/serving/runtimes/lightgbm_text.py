@@ -1,0 +1,204 @@
+"""Checks LightGBM's text format before LightGBM reads it.
+
+LightGBM trusts its model files: a damaged one makes it read beyond its memory, loop for ever or abort the process
+(seen with version 4.7: a truncated file, a wrong number of leaves, a child that is its own parent). So every number
+that leads anywhere is checked here first. The format is that of ``GBDT::SaveModelToString`` and ``Tree::ToString``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melonkube.contracts.signature import Task
+from melonkube.serving.runtimes.protocol import BadModel, ModelShape
+
+_OBJECTIVES = {
+    Task.BINARY: ("binary", "cross_entropy", "xentropy"),
+    Task.MULTICLASS: ("multiclass", "softmax", "multiclassova"),
+    Task.REGRESSION: (
+        "regression",
+        "regression_l1",
+        "huber",
+        "fair",
+        "poisson",
+        "quantile",
+        "mape",
+        "gamma",
+        "tweedie",
+    ),
+}
+_PER_SPLIT = ("split_gain", "internal_value", "internal_weight", "internal_count")
+_PER_LEAF = ("leaf_weight", "leaf_count")
+_CATEGORICAL_BIT = 1
+_MAX_LEAVES = 1 << 20
+
+Ints = NDArray[np.int64]
+
+
+def check_model_text(text: bytes, shape: ModelShape) -> None:
+    """Make sure that LightGBM can read ``text`` safely and that it is a model of ``shape``.
+
+    Raises:
+        BadModel: It is damaged, or another kind of model.
+    """
+    if b"\x00" in text:
+        raise BadModel("the model file holds a zero byte and is not LightGBM's text format")
+    start = text.find(b"\nTree=")
+    if not text.startswith(b"tree\n") or start < 0:
+        raise BadModel("the model file is not a model in LightGBM's text format")
+    start += 1
+    header = _fields(text[:start])
+    _check_header(header, shape)
+    sizes = _ints(header, "tree_sizes")
+    if len(sizes) == 0 or len(sizes) % shape.outputs:
+        raise BadModel(f"the model has {len(sizes)} trees, which does not go with {shape.outputs} outputs")
+    if (sizes <= 0).any() or start + int(sizes.sum()) > len(text):
+        raise BadModel("the model file is cut short: its trees are longer than the file")
+    for number, size in enumerate(sizes.tolist()):
+        block = text[start : start + size]
+        if not block.startswith(b"Tree=%d\n" % number):
+            raise BadModel(f"the model file is damaged: tree {number} does not begin where it should")
+        _check_tree(_fields(block), number, shape.features)
+        start += size
+    if not text.startswith(b"end of trees", start):
+        raise BadModel("the model file is damaged: the end of the trees is missing")
+
+
+def _check_header(header: dict[bytes, bytes], shape: ModelShape) -> None:
+    if header.get(b"version") not in (b"v3", b"v4"):
+        raise BadModel("the model file has a version of LightGBM's text format that is not known here")
+    features = _int(header, "max_feature_idx") + 1
+    if features != shape.features:
+        raise BadModel(f"the model takes {features} features, its signature makes {shape.features}")
+    for name in ("feature_names", "feature_infos"):
+        if len(header.get(name.encode(), b"").split(b" ")) != features:
+            raise BadModel(f"the model file is damaged: {name} does not have {features} entries")
+    if _int(header, "num_class") != shape.outputs or _int(header, "num_tree_per_iteration") != shape.outputs:
+        raise BadModel(f"the model has not the {shape.outputs} outputs that its signature says")
+    objective = header.get(b"objective", b"").decode("utf-8", "replace")
+    if objective.split(" ")[0] not in _OBJECTIVES[shape.task]:
+        raise BadModel(f"the model's objective is {objective or 'not given'!r}, which is not for a {shape.task} task")
+    if b"average_output" in header:
+        raise BadModel("random forests of LightGBM are not served")
+
+
+def _check_tree(tree: dict[bytes, bytes], number: int, features: int) -> None:
+    try:
+        leaves = _int(tree, "num_leaves")
+        if not 1 <= leaves <= _MAX_LEAVES:
+            raise BadModel(f"it has {leaves} leaves")
+        values = _floats(tree, "leaf_value", leaves)
+        if not np.isfinite(values).all():
+            raise BadModel("a leaf's value is not a finite number")
+        _check_linear(tree, leaves, features)
+        if leaves > 1:
+            _check_splits(tree, leaves, features)
+    except BadModel as error:
+        raise BadModel(f"the model file is damaged: tree {number}: {error}") from None
+
+
+def _check_splits(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
+    splits = leaves - 1
+    used = _ints(tree, "split_feature", splits)
+    if ((used < 0) | (used >= features)).any():
+        raise BadModel("a split is on a feature that does not exist")
+    kinds = _ints(tree, "decision_type", splits)
+    if ((kinds < -128) | (kinds > 127)).any():
+        raise BadModel("a decision type is out of range")
+    _check_shape(_ints(tree, "left_child", splits), _ints(tree, "right_child", splits), leaves)
+    thresholds = _floats(tree, "threshold", splits)
+    if np.isnan(thresholds).any():
+        raise BadModel("a threshold is not a number")
+    _check_categories(tree, thresholds[(kinds & _CATEGORICAL_BIT) == 1])
+    for name in _PER_SPLIT:
+        _check_count(tree, name, splits)
+    for name in _PER_LEAF:
+        _check_count(tree, name, leaves)
+
+
+def _check_shape(left: Ints, right: Ints, leaves: int) -> None:
+    """Every node and leaf but the root is the child of exactly one node, and no node leads back."""
+    children = np.concatenate((left, right))
+    if ((children < -leaves) | (children >= leaves - 1)).any():
+        raise BadModel("a child does not exist")
+    # Leaf i is written as ~i. Counting each once leaves no room for a second way to any of them.
+    marks = np.where(children >= 0, children, leaves - 1 + ~children)
+    seen = np.bincount(marks, minlength=2 * leaves - 1)
+    if seen[0] != 0 or (seen[1:] != 1).any():
+        raise BadModel("its nodes do not form a tree")
+    # LightGBM numbers a node after the one it was split from; so there is no circle apart from the root.
+    nodes = np.arange(leaves - 1)
+    if ((left >= 0) & (left <= nodes)).any() or ((right >= 0) & (right <= nodes)).any():
+        raise BadModel("its nodes do not form a tree")
+
+
+def _check_categories(tree: dict[bytes, bytes], thresholds: NDArray[np.float64]) -> None:
+    sets = _int(tree, "num_cat")
+    if sets < 0 or ((thresholds < 0) | (thresholds >= sets) | (thresholds != np.floor(thresholds))).any():
+        raise BadModel("a split on categories has no set of categories")
+    if sets == 0:
+        return
+    bounds = _ints(tree, "cat_boundaries", sets + 1)
+    if bounds[0] != 0 or (np.diff(bounds) < 0).any():
+        raise BadModel("the sets of categories are out of order")
+    words = _ints(tree, "cat_threshold", int(bounds[-1]))
+    if ((words < 0) | (words >= 1 << 32)).any():
+        raise BadModel("a set of categories is out of range")
+
+
+def _check_linear(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
+    if tree.get(b"is_linear", b"0") == b"0":
+        return
+    constants = _floats(tree, "leaf_const", leaves)
+    counts = _ints(tree, "num_features", leaves)
+    if (counts < 0).any():
+        raise BadModel("a linear leaf has less than no features")
+    used = _ints(tree, "leaf_features", int(counts.sum()))
+    if ((used < 0) | (used >= features)).any():
+        raise BadModel("a linear leaf uses a feature that does not exist")
+    factors = _floats(tree, "leaf_coeff", int(counts.sum()))
+    if not (np.isfinite(constants).all() and np.isfinite(factors).all()):
+        raise BadModel("a linear leaf holds a number that is not finite")
+
+
+def _fields(block: bytes) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for line in block.split(b"\n"):
+        key, _, value = line.partition(b"=")
+        if key in fields and key:
+            raise BadModel(f"the model file is damaged: {_shown(key)} is there twice")
+        fields[key] = value
+    return fields
+
+
+def _shown(key: bytes) -> str:
+    return key[:40].decode("utf-8", "replace")
+
+
+def _int(fields: dict[bytes, bytes], name: str) -> int:
+    return int(_ints(fields, name, 1)[0])
+
+
+def _ints(fields: dict[bytes, bytes], name: str, count: int | None = None) -> Ints:
+    tokens = fields.get(name.encode(), b"").split()
+    if count is not None and len(tokens) != count:
+        raise BadModel(f"{name} has {len(tokens)} entries and not {count}")
+    try:
+        return np.array([int(token) for token in tokens], dtype=np.int64)
+    except (ValueError, OverflowError):
+        raise BadModel(f"{name} holds something that is not a whole number") from None
+
+
+def _floats(fields: dict[bytes, bytes], name: str, count: int) -> NDArray[np.float64]:
+    tokens = fields.get(name.encode(), b"").split()
+    if len(tokens) != count:
+        raise BadModel(f"{name} has {len(tokens)} entries and not {count}")
+    try:
+        return np.array([float(token) for token in tokens])
+    except ValueError:
+        raise BadModel(f"{name} holds something that is not a number") from None
+
+
+def _check_count(fields: dict[bytes, bytes], name: str, count: int) -> None:
+    value = fields.get(name.encode(), b"")
+    if value and len(value.split()) != count:
+        raise BadModel(f"{name} does not have {count} entries")
