@@ -1,13 +1,12 @@
 """Downloads: streamed to disk at flat memory, checked, and put in place only when whole."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import httpx
 
 from melonkube.sdk._exceptions import ChecksumMismatch, ConnectionFailed
+from melonkube.sdk._files import replacing
 from melonkube.sdk._transport import Call, Transport
 from melonkube.sdk._upload import CHUNK, Progress
 
@@ -28,12 +27,10 @@ def download(
         ChecksumMismatch: It is not that content.
         OSError: The file cannot be written.
     """
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    try:
+    with replacing(path) as part:
         for attempt in range(1, transport.retry.attempts + 1):
             try:
-                found = _receive(transport, call, Path(part), progress)
+                found = _receive(transport, call, part, progress)
                 break
             except ConnectionFailed:
                 if attempt == transport.retry.attempts:
@@ -41,13 +38,6 @@ def download(
                 transport.clock.sleep(transport.retry.delay(attempt))
         if sha256 is not None and found != sha256:
             raise ChecksumMismatch(f"{path.name} arrived with other bytes than announced; nothing was written.")
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
     return path
 
 
