@@ -1,0 +1,195 @@
+"""From text to typed columns: which type a column has, and its values in that type.
+
+Types are decided over all values of a column and converted by the very code that decided them, so that no value,
+however late, can fail. Around a cell, white space means nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from melonkube.contracts.signature import Dtype
+from melonkube.tabular.arrow import ArrowArray, pc
+
+MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
+"""Texts that stand for a missing value."""
+
+ARROW_TYPES: dict[Dtype, pa.DataType] = {
+    Dtype.BOOLEAN: pa.bool_(),
+    Dtype.INT64: pa.int64(),
+    Dtype.FLOAT64: pa.float64(),
+    Dtype.STRING: pa.string(),
+    Dtype.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+}
+
+_MARKERS = pa.array(MISSING_MARKERS)
+_BOOLEANS = pa.array(["True", "False", "true", "false", "TRUE", "FALSE"])
+_CODE_LIKE = r"^[+-]?0[0-9xX]"
+"""Numbers that begin with a zero are codes (postal, telephone); hexadecimal ones Arrow would take for integers."""
+_INTEGER = r"^[+-]?[0-9]+$"
+_FIRST_MICROSECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LAST_MICROSECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def clean(texts: ArrowArray) -> ArrowArray:
+    """Return ``texts`` without the white space around them, markers of missing values as null."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.is_in(trimmed, value_set=_MARKERS), pa.scalar(None, pa.string()), trimmed)
+
+
+def _to_boolean(texts: ArrowArray) -> ArrowArray:
+    if not _all(pc.is_in(texts.drop_null(), value_set=_BOOLEANS)):
+        raise pa.ArrowInvalid("not booleans")
+    return pc.equal(pc.utf8_lower(texts), "true")
+
+
+def _refuse_codes(texts: ArrowArray) -> None:
+    if pc.any(pc.match_substring_regex(texts, _CODE_LIKE)).as_py():
+        raise pa.ArrowInvalid("codes, not numbers")
+
+
+def _to_int(texts: ArrowArray) -> ArrowArray:
+    _refuse_codes(texts)
+    return pc.cast(pc.utf8_ltrim(texts, "+"), pa.int64())
+
+
+def _to_float(texts: ArrowArray) -> ArrowArray:
+    _refuse_codes(texts)
+    return finite(pc.cast(texts, pa.float64()))
+
+
+def finite(values: ArrowArray) -> ArrowArray:
+    """Return floats with what is not a finite number as null."""
+    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+
+
+def storable_times(times: ArrowArray) -> ArrowArray:
+    """Return ``timestamp[us, UTC]`` with what lies outside the years 1 to 9999 as null."""
+    numbers = pc.cast(times, pa.int64())
+    kept = pc.and_(pc.greater_equal(numbers, _FIRST_MICROSECOND), pc.less(numbers, _LAST_MICROSECOND))
+    return pc.if_else(kept, times, pa.scalar(None, ARROW_TYPES[Dtype.TIMESTAMP]))
+
+
+def _utc(times: ArrowArray) -> ArrowArray:
+    return storable_times(pc.cast(times, ARROW_TYPES[Dtype.TIMESTAMP]))
+
+
+def _iso_naive(texts: ArrowArray) -> ArrowArray:
+    _demand(texts, r"^\d{4}-")
+    return _utc(pc.cast(texts, pa.timestamp("us")))
+
+
+def _iso_zoned(texts: ArrowArray) -> ArrowArray:
+    _demand(texts, r"^\d{4}-")
+    return _utc(pc.cast(texts, pa.timestamp("us", tz="UTC")))
+
+
+def _demand(texts: ArrowArray, pattern: str) -> None:
+    if not _all(pc.match_substring_regex(texts.drop_null(), pattern)):
+        raise pa.ArrowInvalid("another form")
+
+
+def _by_format(pattern: str, date: str, time: str) -> Callable[[ArrowArray], ArrowArray]:
+    clock = {"": "", "%H:%M": r" \d{1,2}:\d{2}", "%H:%M:%S": r" \d{1,2}:\d{2}:\d{2}"}[time]
+    form = f"{date} {time}".strip()
+
+    def convert(texts: ArrowArray) -> ArrowArray:
+        _demand(texts, f"^{pattern}{clock}$")
+        return _utc(pc.strptime(texts, format=form, unit="us"))
+
+    return convert
+
+
+def _all(booleans: ArrowArray) -> bool:
+    return bool(pc.all(booleans, min_count=0).as_py())
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """A way to read texts: ``convert`` gives values of ``dtype`` or raises ``pa.ArrowInvalid``."""
+
+    name: str
+    dtype: Dtype
+    convert: Callable[[ArrowArray], ArrowArray]
+
+
+_DATES = (
+    (r"\d{4}-\d{1,2}-\d{1,2}", "%Y-%m-%d"),
+    (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
+    (r"\d{4}\.\d{1,2}\.\d{1,2}", "%Y.%m.%d"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y"),
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
+    (r"\d{1,2}-\d{1,2}-\d{4}", "%d-%m-%Y"),
+)
+
+CONVERTERS: tuple[Converter, ...] = (
+    Converter("boolean", Dtype.BOOLEAN, _to_boolean),
+    Converter("int", Dtype.INT64, _to_int),
+    Converter("float", Dtype.FLOAT64, _to_float),
+    Converter("iso", Dtype.TIMESTAMP, _iso_naive),
+    Converter("iso_zoned", Dtype.TIMESTAMP, _iso_zoned),
+    *(
+        Converter(f"{date} {time}".strip(), Dtype.TIMESTAMP, _by_format(pattern, date, time))
+        for pattern, date in _DATES
+        for time in ("", "%H:%M", "%H:%M:%S")
+    ),
+)
+TEXT = Converter("text", Dtype.STRING, lambda texts: texts)
+"""What every column can be read as. Of several that fit, the first of ``CONVERTERS`` is taken."""
+
+
+@dataclass(slots=True)
+class TypeScan:
+    """Finds a column's type from all its values, batch by batch."""
+
+    candidates: list[Converter] = field(default_factory=lambda: list(CONVERTERS))
+    seen: bool = False
+    _whole_numbers: bool = True
+
+    def add(self, texts: ArrowArray) -> None:
+        """Take in a batch of raw texts."""
+        if self.candidates:
+            self._narrow(clean(texts).drop_null())
+
+    def _narrow(self, values: ArrowArray) -> None:
+        if len(values) == 0:
+            return
+        self.seen = True
+        self.candidates = [candidate for candidate in self.candidates if _accepts(candidate, values)]
+        if self._whole_numbers and self._is("float") and not self._is("int"):
+            self._whole_numbers = _all(pc.match_substring_regex(values, _INTEGER))
+
+    def _is(self, name: str) -> bool:
+        return any(candidate.name == name for candidate in self.candidates)
+
+    @property
+    def converter(self) -> Converter:
+        """The way to read the column, given all that was seen."""
+        if not self.seen or not self.candidates:
+            return TEXT
+        if self._is("float") and not self._is("int") and self._whole_numbers:
+            return TEXT  # whole numbers beyond 64 bits: a float would make different ones equal
+        return self.candidates[0]
+
+    @property
+    def ambiguous_date(self) -> bool:
+        """Whether month and day could be either way round."""
+        return self.converter.name.startswith("%m/%d") and any(c.name.startswith("%d/%m") for c in self.candidates)
+
+
+def _accepts(candidate: Converter, values: ArrowArray) -> bool:
+    try:
+        candidate.convert(values)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def arrow_schema(names: list[str] | tuple[str, ...], dtypes: list[Dtype]) -> pa.Schema:
+    """Return the schema of the typed copy."""
+    fields: list[Any] = [pa.field(name, ARROW_TYPES[dtype]) for name, dtype in zip(names, dtypes, strict=True)]
+    return pa.schema(fields)

@@ -1,0 +1,1 @@
+"""Data sets: uploads, their typed copies, profiles and versions."""

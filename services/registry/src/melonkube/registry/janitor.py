@@ -1,0 +1,78 @@
+"""What runs beside the requests: garbage is removed, abandoned work is taken up, leavings of crashes are cleaned."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from melonkube.kit.db import Database
+from melonkube.kit.errors import MelonError
+from melonkube.kit.logs import get_logger
+from melonkube.kit.migrations import NewerDatabase, migrate
+from melonkube.registry.blobs.service import BlobService
+from melonkube.registry.datasets.parsing import Parsing
+from melonkube.registry.settings import JanitorSettings
+
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 5.0
+
+log = get_logger("melonkube.registry.janitor")
+
+
+async def migrate_when_possible(database: Database, service: str) -> None:
+    """Bring the database to this version's schema, waiting while it is away.
+
+    Raises:
+        NewerDatabase: It is ahead of this version.
+    """
+    wait = _FIRST_WAIT_SECONDS
+    while True:
+        try:
+            await migrate(database, service)
+        except NewerDatabase:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("the database is not there yet", error=str(error).splitlines()[0])
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+        else:
+            return
+
+
+class Janitor:
+    """Does the work beside the requests until it is cancelled; an error is logged and tried again."""
+
+    def __init__(self, blobs: BlobService, parsing: Parsing, settings: JanitorSettings) -> None:
+        self._blobs = blobs
+        self._parsing = parsing
+        self._settings = settings
+        self._swept_at: float | None = None
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            try:
+                await self.once()
+            except (MelonError, SQLAlchemyError, OSError) as error:
+                log.warning("cleaning up failed; it is tried again", error=str(error))
+            try:
+                async with asyncio.timeout(self._settings.interval_seconds):
+                    await self._blobs.garbage_made.wait()
+            except TimeoutError:
+                continue
+
+    async def once(self) -> None:
+        """Look after everything once."""
+        await self._parsing.take_over()
+        grace = timedelta(seconds=self._settings.grace_seconds)
+        staged = await self._blobs.store.sweep_staging(grace)
+        removed = await self._blobs.collect()
+        swept = 0
+        if self._swept_at is None or time.monotonic() - self._swept_at > self._settings.sweep_seconds:
+            swept = await self._blobs.sweep(grace)
+            self._swept_at = time.monotonic()
+        if staged or swept:
+            log.info("removed what crashes left behind", staged=staged, unknown=swept)
+        if removed:
+            log.debug("removed deleted content", objects=removed)

@@ -1,0 +1,1 @@
+"""Runs: parameters, metric series, logs and artifacts of one training."""
