@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -102,7 +102,7 @@ def write_split(split: Split, path: Path) -> None:
     pq.write_table(table, path, **options)
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: Path | BinaryIO) -> Split:
     """Return what :func:`write_split` wrote."""
     table = pq.read_table(path)
     metadata = table.schema.metadata

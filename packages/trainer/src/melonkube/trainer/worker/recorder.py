@@ -1,0 +1,255 @@
+"""The run in the registry: made, filled and ended without holding up the training.
+
+A :class:`RunWriter` gathers what is to be written; the :class:`Recorder`'s thread sends it, at most once a second,
+and tries on when the registry is away. At the end the training thread sends what is left, all parts at once.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime
+
+import httpx
+
+from melonkube.contracts.models import BUNDLE_PATH
+from melonkube.contracts.runs import LogBatch, LogLine, MetricBatch, MetricPoint, RunCreate, RunFinish
+from melonkube.trainer.worker.http import PASSING, Api, Patience, Refused, TokenRefused, backoff
+from melonkube.trainer.worker.logs import Level
+
+log = logging.getLogger("melonkube.worker.recorder")
+
+FLUSH_SECONDS = 1.0
+MAX_MESSAGE = 16_384
+_BATCH_POINTS = 10_000
+_BATCH_LINES = 5_000
+_UPLOADS = 4
+
+Send = Callable[[str, str, bytes, Mapping[str, str]], object]
+"""Sends method, path, body and headers; raises when it did not arrive."""
+
+_TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+
+
+class RunWriter:
+    """What is to be written of one run. Thread-safe; sending is done by one thread at a time."""
+
+    def __init__(self, create: RunCreate) -> None:
+        self._path = f"/api/v1/runs/{create.id}"
+        self._create: RunCreate | None = create
+        self._buffer = threading.Lock()
+        self.sending = threading.Lock()
+        self._points: list[MetricPoint] = []
+        self._lines: list[LogLine] = []
+        self._next_line = 0
+        self._files: dict[str, bytes] = {}
+
+    def add_point(self, name: str, step: int, value: float, at: datetime) -> None:
+        """Add a value of a series."""
+        with self._buffer:
+            self._points.append(MetricPoint(name=name, step=step, value=value, at=at))
+
+    def add_line(self, at: datetime, level: Level, message: str) -> None:
+        """Add a line to the log; of a long one the end is kept, where a traceback says what happened."""
+        if len(message) > MAX_MESSAGE:
+            message = "... " + message[4 - MAX_MESSAGE :]
+        message = message.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        with self._buffer:
+            self._lines.append(LogLine(seq=self._next_line, at=at, level=level, message=message))
+            self._next_line += 1
+
+    def add_files(self, files: Mapping[str, bytes]) -> None:
+        """Add files of the bundle."""
+        with self._buffer:
+            self._files.update(files)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._create or self._points or self._lines or self._files)
+
+    def make(self, send: Send) -> None:
+        """Make the run, unless that is done."""
+        if self._create is not None:
+            send("POST", "/api/v1/runs", self._create.model_dump_json().encode(), {})
+            self._create = None
+
+    def parts(self) -> list[Callable[[Send], None]]:
+        """Return the sending of all that waits, in parts that need no order among them."""
+        with self._buffer:
+            names = list(self._files)
+        return [
+            *(lambda send, name=name: self._send_file(send, name) for name in names),
+            self.send_points,
+            self.send_lines,
+        ]
+
+    def send_points(self, send: Send) -> None:
+        """Send the values that wait; those stay that did not arrive."""
+        while self._points:
+            batch = self._points[:_BATCH_POINTS]
+            send("POST", f"{self._path}/metrics", MetricBatch(points=batch).model_dump_json().encode(), {})
+            with self._buffer:
+                del self._points[: len(batch)]
+
+    def send_lines(self, send: Send) -> None:
+        """Send the log lines that wait; those stay that did not arrive."""
+        while self._lines:
+            batch = self._lines[:_BATCH_LINES]
+            send("POST", f"{self._path}/logs", LogBatch(lines=batch).model_dump_json().encode(), {})
+            with self._buffer:
+                del self._lines[: len(batch)]
+
+    def _send_file(self, send: Send, name: str) -> None:
+        content = self._files[name]
+        suffix = name[name.rfind(".") :]
+        headers = {
+            "X-Content-SHA256": hashlib.sha256(content).hexdigest(),
+            "Content-Type": _TYPES.get(suffix, "application/octet-stream"),
+        }
+        send("PUT", f"{self._path}/artifacts/{BUNDLE_PATH}/{name}", content, headers)
+        with self._buffer:
+            del self._files[name]
+
+    def finish(self, send: Send, finish: RunFinish) -> None:
+        """End the run."""
+        send("POST", f"{self._path}/finish", finish.model_dump_json().encode(), {})
+
+
+class Recorder:
+    """Sends what the run at hand has gathered.
+
+    Args:
+        api: The registry.
+        on_refused: Called when it does not take the token.
+    """
+
+    def __init__(self, api: Api, on_refused: Callable[[TokenRefused], None]) -> None:
+        self._api = api
+        self._changed = threading.Condition()
+        self._writer: RunWriter | None = None
+        self._due = 0.0
+        self._failures = 0
+        self._settling = False
+        self._closing = False
+        self._on_refused = on_refused
+        self._pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def begin(self, create: RunCreate) -> None:
+        """Write the run ``create`` from now on; it is made in the background."""
+        with self._changed:
+            self._writer = RunWriter(create)
+            self._due = time.monotonic()
+            self._failures = 0
+            self._settling = False
+            self._changed.notify()
+
+    def write_log(self, at: datetime, level: Level, message: str) -> None:
+        """Add a line to the log of the run at hand, if there is one."""
+        self._write(lambda writer: writer.add_line(at, level, message))
+
+    def write_point(self, name: str, step: int, value: float, at: datetime) -> None:
+        """Add a value to a series of the run at hand, if there is one."""
+        self._write(lambda writer: writer.add_point(name, step, value, at))
+
+    def write_files(self, files: Mapping[str, bytes]) -> None:
+        """Add files to the bundle of the run at hand, if there is one."""
+        self._write(lambda writer: writer.add_files(files))
+
+    def _write(self, add: Callable[[RunWriter], None]) -> None:
+        with self._changed:
+            if self._writer is not None:
+                add(self._writer)
+                self._changed.notify()
+
+    def settle(self) -> None:
+        """Send nothing more in the background: :meth:`finish` is near, and sends all at once."""
+        with self._changed:
+            self._settling = True
+
+    def finish(self, finish: RunFinish, patience: Patience) -> None:
+        """Send all that waits, then end the run at hand.
+
+        Raises:
+            Refused: The registry will not have it.
+            TokenRefused: It did not take the token.
+            Abandoned: There is no point in trying further.
+        """
+        writer = self._writer
+        if writer is None:
+            return
+
+        def send(method: str, path: str, content: bytes, headers: Mapping[str, str]) -> None:
+            self._api.call(method, path, patience, content=content, headers=headers)
+
+        with writer.sending:
+            writer.make(send)
+            sent = [self._pool.submit(part, send) for part in writer.parts()]
+            wait(sent)
+            for done in sent:
+                done.result()
+            writer.finish(send, finish)
+            self.drop()
+
+    def drop(self) -> None:
+        """Write nothing more of the run at hand."""
+        with self._changed:
+            self._writer = None
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the threads; does not wait for calls under way."""
+        with self._changed:
+            self._closing = True
+            self._writer = None
+            self._changed.notify()
+        self._pool.shutdown(wait=False)
+
+    def _run(self) -> None:
+        while (writer := self._next()) is not None:
+            self._send(writer)
+
+    def _next(self) -> RunWriter | None:
+        with self._changed:
+            while not self._closing:
+                left = self._due - time.monotonic()
+                if self._writer is None or self._settling or not self._writer.waiting:
+                    self._changed.wait()
+                elif left > 0:
+                    self._changed.wait(left)
+                else:
+                    return self._writer
+            return None
+
+    def _send(self, writer: RunWriter) -> None:
+        def send(method: str, path: str, content: bytes, headers: Mapping[str, str]) -> None:
+            self._api.once(method, path, content=content, headers=headers)
+
+        delay = FLUSH_SECONDS
+        try:
+            with writer.sending:
+                if writer is not self._writer:
+                    return
+                writer.make(send)
+                for part in writer.parts():
+                    part(send)
+        except TokenRefused as refused:
+            self.drop()
+            self._on_refused(refused)
+        except (httpx.TransportError, Refused) as error:
+            if isinstance(error, Refused) and error.status not in PASSING and error.status < 500:
+                # The end of the trial meets the same answer and reports it.
+                delay = 60.0
+            else:
+                delay = backoff(self._failures)
+            if self._failures == 0:
+                log.warning("registry does not answer, training on", extra={"reason": str(error)})
+            self._failures += 1
+        else:
+            self._failures = 0
+        with self._changed:
+            self._due = time.monotonic() + delay
