@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from melonkube.registry.blobs.store import ObjectStore
     from melonkube.registry.datasets.parsing import Parsing
     from melonkube.registry.datasets.service import DatasetService
+    from melonkube.registry.models.changes import Changes
+    from melonkube.registry.models.service import ModelService
+    from melonkube.registry.models.versions import VersionService
     from melonkube.registry.runs.service import RunService
+    from melonkube.registry.samples.service import SampleService
     from melonkube.registry.settings import Settings
 
 
@@ -27,6 +31,10 @@ class RegistryParts:
     parsing: "Parsing"
     datasets: "DatasetService"
     runs: "RunService"
+    models: "ModelService"
+    versions: "VersionService"
+    changes: "Changes"
+    samples: "SampleService"
 
 
 def _parts(request: Request) -> RegistryParts:

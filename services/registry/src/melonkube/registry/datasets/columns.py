@@ -1,10 +1,8 @@
 """Columns of a typed copy for the other services: an Arrow IPC stream, made while it is sent."""
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +12,7 @@ from melonkube.contracts.datasets import Dataset
 from melonkube.contracts.errors import ErrorCode
 from melonkube.kit.errors import InvalidRequest, NotFound
 from melonkube.registry.blobs.models import BlobRow
+from melonkube.registry.blobs.sink import Sink
 from melonkube.registry.blobs.store import ObjectStore
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -47,7 +46,7 @@ async def stream_columns(store: ObjectStore, blob: BlobRow, dataset: Dataset, na
 
 async def _stream(file: pq.ParquetFile, names: list[str], held: AsyncExitStack) -> AsyncIterator[bytes]:
     async with held:
-        sink = _Sink()
+        sink = Sink()
         schema = pa.schema([file.schema_arrow.field(name) for name in names])
         batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False)
         with pa.ipc.new_stream(sink, schema) as writer:
@@ -58,21 +57,3 @@ async def _stream(file: pq.ParquetFile, names: list[str], held: AsyncExitStack) 
                 writer.write_batch(batch.select(names))
                 yield sink.take()
         yield sink.take()
-
-
-class _Sink(io.RawIOBase):
-    """A file that hands over what was written to it."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def writable(self) -> bool:
-        return True
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)

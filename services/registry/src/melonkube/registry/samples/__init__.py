@@ -1,0 +1,1 @@
+"""Sample data sets that come with the installation."""
