@@ -1,0 +1,1 @@
+"""The algorithms, trainers and executor an experiment can name."""

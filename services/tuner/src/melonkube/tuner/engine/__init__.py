@@ -1,0 +1,1 @@
+"""What runs by itself: ownership of experiments, suggestions ahead, expiry, workers."""

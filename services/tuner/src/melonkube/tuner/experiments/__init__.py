@@ -1,0 +1,1 @@
+"""Experiments: made, read, paused, stopped, deleted."""

@@ -1,0 +1,203 @@
+"""Gives a worker its next work, within a transaction."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, select
+
+from melonkube.contracts.experiments import ExperimentState, TrialState
+from melonkube.contracts.ids import new_id
+from melonkube.contracts.worker import Assignment, EvaluationAssignment, TrialAssignment
+from melonkube.tuner.engine.ledger import Ledger
+from melonkube.tuner.experiments.domain import ExperimentEvent, Phase, may_issue
+from melonkube.tuner.tables import LeaseRow, SuggestionRow, TrialRow
+from melonkube.tuner.trials.domain import TrialEvent
+
+OPEN = "open"
+CLOSED = "closed"
+
+
+class Nothing(StrEnum):
+    """Why a worker is given no work."""
+
+    WAIT = "wait"
+    """There may be some in a moment."""
+    EXIT = "exit"
+    """There will be none for this worker."""
+
+
+async def open_lease(ledger: Ledger, worker_id: str) -> LeaseRow | None:
+    """Return the lease the worker holds."""
+    return (
+        (
+            await ledger.session.execute(
+                select(LeaseRow).where(
+                    LeaseRow.workspace_id == ledger.row.workspace_id,
+                    LeaseRow.experiment_id == ledger.row.id,
+                    LeaseRow.worker_id == worker_id,
+                    LeaseRow.state == OPEN,
+                )
+            )
+        )
+        .scalars()
+        .first()
+    )
+
+
+async def hand_out(
+    ledger: Ledger, worker_id: str, *, lease_seconds: float, retiring: bool, fresh: bool = False
+) -> Assignment | Nothing:
+    """Give a worker what it holds already, else the next work there is.
+
+    Args:
+        ledger: The transaction.
+        worker_id: Who asks.
+        lease_seconds: How long the lease lasts.
+        retiring: Whether this worker's slot is wanted elsewhere.
+        fresh: Whether it is known to hold nothing.
+    """
+    if not fresh:
+        held = await open_lease(ledger, worker_id)
+        if held is not None:
+            return await _again(ledger, held)
+    row = ledger.row
+    if ledger.state.final or ledger.state is ExperimentState.PAUSED or retiring:
+        return Nothing.EXIT
+    if row.phase == Phase.EVALUATING:
+        return await _evaluation(ledger, worker_id, lease_seconds)
+    if row.running >= ledger.spec.parallelism:
+        return Nothing.WAIT
+    trial = await _waiting_trial(ledger) or await _new_trial(ledger)
+    if trial is None:
+        return Nothing.WAIT
+    lease = _lease(ledger, worker_id, lease_seconds, trial_id=trial.id, attempt=trial.attempt + 1)
+    trial.attempt = lease.attempt
+    trial.run_id = lease.id
+    trial.worker_id = worker_id
+    trial.cause = trial.reason = None
+    trial.last_step = trial.last_value = None
+    trial.started_at = ledger.now
+    ledger.move(trial, TrialEvent.LEASE)
+    if ledger.state is ExperimentState.QUEUED:
+        await ledger.advance(ExperimentEvent.BEGIN)
+    return _assignment(ledger, trial)
+
+
+async def _again(ledger: Ledger, held: LeaseRow) -> Assignment:
+    if held.trial_id is None:
+        return _models(ledger, held.id)
+    trial = (
+        await ledger.session.execute(
+            select(TrialRow).where(TrialRow.workspace_id == ledger.row.workspace_id, TrialRow.id == held.trial_id)
+        )
+    ).scalar_one()
+    return _assignment(ledger, trial)
+
+
+async def _waiting_trial(ledger: Ledger) -> TrialRow | None:
+    """Return the first trial that waits for another attempt."""
+    if ledger.row.queued == 0:
+        return None
+    return (
+        await ledger.session.execute(
+            select(TrialRow)
+            .where(
+                TrialRow.workspace_id == ledger.row.workspace_id,
+                TrialRow.experiment_id == ledger.row.id,
+                TrialRow.state == TrialState.QUEUED,
+            )
+            .order_by(TrialRow.number)
+            .limit(1)
+        )
+    ).scalar_one_or_none()
+
+
+async def _new_trial(ledger: Ledger) -> TrialRow | None:
+    """Make the next suggestion a trial, if the budget allows one more."""
+    row = ledger.row
+    if row.suggested == row.numbered or not may_issue(ledger.standing, ledger.spec.budget):
+        return None
+    mine = (SuggestionRow.workspace_id == row.workspace_id, SuggestionRow.experiment_id == row.id)
+    suggestion = (
+        await ledger.session.execute(select(SuggestionRow).where(*mine, SuggestionRow.number == row.numbered + 1))
+    ).scalar_one()
+    await ledger.session.execute(delete(SuggestionRow).where(*mine, SuggestionRow.number == suggestion.number))
+    row.numbered = suggestion.number
+    trial = TrialRow(
+        id=new_id(),
+        workspace_id=row.workspace_id,
+        experiment_id=row.id,
+        number=suggestion.number,
+        state=TrialState.QUEUED,
+        source=suggestion.source,
+        params=suggestion.params,
+        value=None,
+        metrics={},
+        attempt=0,
+        losses=0,
+        out_of_memory=0,
+        changed=0,
+        created_at=ledger.now,
+        finished_at=None,
+    )
+    ledger.enter(trial)
+    # Without a relationship between them the order of insertion is not known to be the tables'.
+    await ledger.session.flush()
+    return trial
+
+
+async def _evaluation(ledger: Ledger, worker_id: str, lease_seconds: float) -> Assignment | Nothing:
+    """Give the scoring on the holdout to one worker; the others have nothing to do any more."""
+    busy = (
+        await ledger.session.execute(
+            select(LeaseRow.id).where(
+                LeaseRow.workspace_id == ledger.row.workspace_id,
+                LeaseRow.experiment_id == ledger.row.id,
+                LeaseRow.state == OPEN,
+            )
+        )
+    ).first()
+    if busy is not None:
+        return Nothing.EXIT
+    attempt = ledger.row.scoring_errors + ledger.row.scoring_losses + 1
+    lease = _lease(ledger, worker_id, lease_seconds, trial_id=None, attempt=attempt)
+    return _models(ledger, lease.id)
+
+
+def _lease(ledger: Ledger, worker_id: str, seconds: float, *, trial_id: str | None, attempt: int) -> LeaseRow:
+    lease = LeaseRow(
+        id=new_id(),
+        workspace_id=ledger.row.workspace_id,
+        experiment_id=ledger.row.id,
+        trial_id=trial_id,
+        attempt=attempt,
+        worker_id=worker_id,
+        state=OPEN,
+        accepted=False,
+        started_at=ledger.now,
+        expires_at=ledger.now + timedelta(seconds=seconds),
+    )
+    ledger.session.add(lease)
+    ledger.rings = True
+    return lease
+
+
+def _assignment(ledger: Ledger, trial: TrialRow) -> TrialAssignment:
+    return TrialAssignment(
+        run_id=trial.run_id or "",
+        trial_id=trial.id,
+        number=trial.number,
+        attempt=trial.attempt,
+        source=trial.source,
+        params=trial.params,
+        max_seconds=ledger.spec.budget.max_trial_seconds,
+    )
+
+
+def _models(ledger: Ledger, run_id: str) -> EvaluationAssignment:
+    models = {
+        label: result["run_id"]
+        for label, result in (("best", ledger.row.best), ("baseline", ledger.row.baseline))
+        if result is not None
+    }
+    return EvaluationAssignment(run_id=run_id, models=models)

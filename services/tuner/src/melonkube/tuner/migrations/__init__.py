@@ -1,0 +1,1 @@
+"""The tuner's schema, revision by revision."""

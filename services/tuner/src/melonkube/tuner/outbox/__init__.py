@@ -1,0 +1,1 @@
+"""Calls the registry must receive sooner or later, kept until it has."""

@@ -1,0 +1,1 @@
+"""Search algorithms, and the process of their own in which they think."""

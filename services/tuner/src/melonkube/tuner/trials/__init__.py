@@ -1,0 +1,1 @@
+"""Trials: what each may become, and how they are listed."""

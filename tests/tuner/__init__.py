@@ -1,0 +1,1 @@
+"""The tuner, in parts and whole."""
