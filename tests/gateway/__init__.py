@@ -1,0 +1,1 @@
+"""The gateway as a process, before services that misbehave on demand."""
