@@ -207,41 +207,45 @@ def _boolean(value: Any) -> float:
 
 def _category(column: Column) -> Convert:
     known = {text: float(code) for code, text in enumerate(column.categories or [])}
-    accepts, expected = {
-        Dtype.STRING: ((str,), "a text"),
-        Dtype.INT64: ((int,), "a whole number"),
-        Dtype.FLOAT64: ((int, float), "a number"),
-        Dtype.BOOLEAN: ((bool,), "true, false"),
-        Dtype.TIMESTAMP: ((), ""),
-    }[column.dtype]
-    as_float = column.dtype is Dtype.FLOAT64
     if column.dtype is Dtype.STRING:
+        return _text_category(known)
+    read = {Dtype.INT64: _whole, Dtype.FLOAT64: _number, Dtype.BOOLEAN: _truth}[column.dtype]
 
-        def text(value: Any) -> float:
-            if type(value) is str:
-                code = known.get(value)
-                if code is not None:
-                    return code
-                raise _Unseen
-            if value is None:
-                return _NAN
-            raise _Wrong(f"must be a text or null, not {_named(value)}")
-
-        return text
-
-    def other(value: Any) -> float:
+    def category(value: Any) -> float:
         if value is None:
             return _NAN
-        if type(value) is float and value.is_integer() and column.dtype is Dtype.INT64:
-            value = int(value)
-        if type(value) not in accepts or (type(value) is float and not math.isfinite(value)):
-            raise _Wrong(f"must be {expected} or null, not {_named(value)}")
-        code = known.get(category_text(float(value) if as_float else value))
+        code = known.get(category_text(read(value)))
         if code is None:
             raise _Unseen
         return code
 
-    return other
+    return category
+
+
+def _text_category(known: dict[str, float]) -> Convert:
+    def category(value: Any) -> float:
+        if type(value) is str:
+            code = known.get(value)
+            if code is None:
+                raise _Unseen
+            return code
+        if value is None:
+            return _NAN
+        raise _Wrong(f"must be a text or null, not {_named(value)}")
+
+    return category
+
+
+def _whole(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    raise _Wrong(f"must be a whole number or null, not {_named(value)}")
+
+
+def _truth(value: Any) -> bool:
+    return _boolean(value) == 1.0
 
 
 def _date_of(value: Any) -> tuple[float, ...]:
