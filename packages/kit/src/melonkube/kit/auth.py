@@ -1,6 +1,6 @@
 """Who is calling, as FastAPI dependencies. Use :data:`User`, :data:`Service` or :data:`Worker` in a signature."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -21,8 +21,9 @@ def bearer(header: str | None) -> str:
     return token
 
 
-def _require(*scopes: str) -> Callable[[Request], Principal]:
-    def dependency(request: Request) -> Principal:
+def _require(*scopes: str) -> Callable[[Request], Awaitable[Principal]]:
+    # Async, though nothing is awaited: FastAPI would run a plain function in a thread, at many times the check's cost.
+    async def dependency(request: Request) -> Principal:
         verifier: TokenVerifier = request.app.state.verifier
         principal = verifier.verify(bearer(request.headers.get("authorization")))
         if not principal.scopes.intersection(scopes):
