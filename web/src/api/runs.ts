@@ -1,0 +1,29 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { listArtifacts, listLogs } from "./generated";
+import { unwrap } from "./http";
+
+export const runKeys = {
+  one: (id: string) => ["runs", id] as const,
+  logs: (id: string) => [...runKeys.one(id), "logs"] as const,
+  artifacts: (id: string) => [...runKeys.one(id), "artifacts"] as const,
+};
+
+/** The log of a run, page after page; `live` asks again while lines still come. */
+export const runLogs = (id: string, live: boolean) =>
+  infiniteQueryOptions({
+    queryKey: runKeys.logs(id),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(listLogs({ path: { run_id: id }, query: { limit: 500, cursor: pageParam }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: live ? 3_000 : false,
+  });
+
+export const runArtifacts = (id: string) =>
+  queryOptions({
+    queryKey: runKeys.artifacts(id),
+    queryFn: async ({ signal }) => (await unwrap(listArtifacts({ path: { run_id: id }, signal }))).items,
+  });
+
+export const artifactUrl = (id: string, path: string) =>
+  `/api/v1/runs/${encodeURIComponent(id)}/artifacts/${path.split("/").map(encodeURIComponent).join("/")}`;

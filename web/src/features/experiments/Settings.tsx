@@ -1,0 +1,125 @@
+import { Text } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import type { Experiment } from "@/api/generated";
+import { KindMark } from "@/features/datasets/KindMark";
+import { useRoleReason } from "@/features/datasets/role-reason";
+import { Ago } from "@/ui/Ago";
+import { DataTable } from "@/ui/DataTable";
+import { Facts } from "@/ui/Facts";
+import { NONE } from "@/ui/format";
+import { Section } from "@/ui/Section";
+import { useFormat } from "@/ui/use-format";
+
+/** All that was asked for, so that the experiment can be made again. */
+export function Settings({ experiment }: { experiment: Experiment }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const reasonOf = useRoleReason();
+  const { split, budget } = experiment;
+  return (
+    <>
+      <Facts
+        items={[
+          [t("fields.metric"), t(`metricsLong.${experiment.metric}`)],
+          [t("fields.trainer"), experiment.trainer],
+          [t("fields.algorithm"), experiment.algorithm],
+          [t("fields.seed"), String(experiment.seed)],
+          [t("fields.parallelism"), format.count(experiment.parallelism)],
+          [
+            t("fields.maxTrials"),
+            budget.max_trials == null ? t("common.noLimit") : format.count(budget.max_trials),
+          ],
+          [
+            t("fields.maxTime"),
+            budget.max_seconds == null ? t("common.noLimit") : format.duration(budget.max_seconds),
+          ],
+          [t("fields.created"), <Ago key="created" at={experiment.created_at} />],
+        ]}
+      />
+      <Section title={t("settings.split")}>
+        <Facts
+          items={[
+            [t("settings.train"), format.count(split.train)],
+            [t("settings.validation"), format.count(split.validation)],
+            [t("settings.holdout"), format.count(split.holdout)],
+            [t("settings.excluded"), format.count(split.excluded)],
+            [
+              t("settings.method"),
+              split.method === "stratified" ? t("settings.stratified") : t("settings.random"),
+            ],
+          ]}
+        />
+      </Section>
+      <Section title={t("settings.space")}>
+        <DataTable
+          label={t("settings.space")}
+          rows={Object.entries(experiment.search_space)}
+          rowKey={([name]) => name}
+          columns={[
+            {
+              key: "name",
+              title: t("fields.parameter"),
+              render: ([name]) => (
+                <Text fz="sm" fw={550}>
+                  {name}
+                </Text>
+              ),
+            },
+            {
+              key: "range",
+              title: t("fields.values"),
+              render: ([, parameter]) =>
+                "value" in parameter
+                  ? format.scalar(parameter.value)
+                  : "choices" in parameter
+                    ? parameter.choices.map((choice) => format.scalar(choice)).join(", ")
+                    : t("settings.range", {
+                        low: format.number(parameter.low),
+                        high: format.number(parameter.high),
+                      }),
+            },
+            {
+              key: "scale",
+              title: t("fields.scale"),
+              render: ([, parameter]) =>
+                "value" in parameter
+                  ? t("settings.fixed")
+                  : "choices" in parameter
+                    ? t("settings.choices")
+                    : parameter.log
+                      ? t("settings.log")
+                      : parameter.step != null && (parameter.type === "float" || parameter.step !== 1)
+                        ? t("settings.step", { step: format.number(parameter.step) })
+                        : t("settings.linear"),
+            },
+          ]}
+        />
+      </Section>
+      <Section title={t("settings.columns")}>
+        <DataTable
+          label={t("settings.columns")}
+          rows={experiment.columns}
+          rowKey={(column) => column.name}
+          columns={[
+            {
+              key: "name",
+              title: t("fields.column"),
+              render: (column) => (
+                <Text fz="sm" fw={550}>
+                  {column.name}
+                </Text>
+              ),
+            },
+            { key: "kind", title: t("fields.kind"), render: (column) => <KindMark kind={column.kind} /> },
+            {
+              key: "role",
+              title: t("fields.role"),
+              render: (column) => t(`roles.${column.role ?? "feature"}`),
+            },
+            { key: "reason", title: t("fields.reason"), render: (column) => reasonOf(column.reason) ?? NONE },
+          ]}
+        />
+      </Section>
+    </>
+  );
+}

@@ -1,0 +1,9 @@
+import type en from "../en/index";
+import type { Texts } from "../types";
+import common from "./common";
+import data from "./data";
+import errors from "./errors";
+import search from "./search";
+import serve from "./serve";
+
+export default { ...common, ...data, ...search, ...serve, ...errors } satisfies Texts<typeof en>;
