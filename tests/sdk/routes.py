@@ -294,11 +294,11 @@ def delete_run(standin: Standin, _request: Recorded, parts: tuple[str, ...]) -> 
 
 @route("POST", f"{BASE}/runs/*/metrics")
 def add_metrics(standin: Standin, request: Recorded, parts: tuple[str, ...]) -> Reply:
-    known = standin.points.setdefault(parts[0], [])
+    known = {(one["name"], one["step"]): one for one in standin.points.get(parts[0], [])}
     for point in request.json()["points"]:
-        known[:] = [one for one in known if (one["name"], one["step"]) != (point["name"], point["step"])]
-        known.append({"at": NOW, **point})
+        known[point["name"], point["step"]] = {"at": NOW, **point}
         standin.runs[parts[0]]["metrics"][point["name"]] = point["value"]
+    standin.points[parts[0]] = [*known.values()]
     return Reply(204)
 
 
@@ -315,6 +315,7 @@ def add_logs(standin: Standin, request: Recorded, parts: tuple[str, ...]) -> Rep
     known = standin.lines.setdefault(parts[0], [])
     seen = {one["seq"] for one in known}
     known += [line for line in request.json()["lines"] if line["seq"] not in seen]
+    standin.on_poll(request.path)
     return Reply(204)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -83,6 +84,16 @@ def route(method: str, pattern: str) -> Callable[[Route], Route]:
     return register
 
 
+class _Server(ThreadingHTTPServer):
+    """Silent about clients that went away in the middle, which is what these tests make them do."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class Standin:
     """The server. Tests change what it holds directly, and read ``requests``."""
 
@@ -108,8 +119,7 @@ class Standin:
         self.on_poll: Callable[[str], None] = lambda path: None
         self.changed = threading.Condition()
         self._count = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"standin": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"standin": self}))
         self._closing = False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -203,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         if fault is not None and fault.kind == "refuse":
-            reply = Refused(fault.status, "not_ready", "Not just now.").reply
+            reply = Refused(fault.status, "not_ready" if fault.status == 503 else "other", "Not just now.").reply
             reply.headers = fault.headers
         elif request.path.endswith("/events"):
             self._stream(request)

@@ -12,23 +12,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from melonkube.contracts.signature import Column, Dtype, Signature
+from melonkube.sdk._cells import Cell, convert_cell, day_first_columns
 from melonkube.sdk._exceptions import MelonError
 
 DELIMITERS = ",\t;|"
 _HEAD_BYTES = 1 << 20
 _SNIFF_ROWS = 200
 _SHOWN = 3
-
-MISSING = frozenset(
-    {"", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None"}
-    | {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
-)
-"""Cells that stand for no value."""
-
-_TRUE = frozenset({"true", "True", "TRUE", "1"})
-_FALSE = frozenset({"false", "False", "FALSE", "0"})
-
-Cell = bool | int | float | str | None
 
 
 class CsvError(MelonError):
@@ -62,16 +52,16 @@ def read_instances(path: Path, signature: Signature) -> Iterator[Instances]:
     try:
         with path.open(encoding=encoding, newline="") as file:
             delimiter = _delimiter(file)
-            file.seek(0)
-            rows = csv.reader(file, delimiter=delimiter)
-            header = next((row for row in rows if any(cell.strip() for cell in row)), None)
-            if header is None:
-                raise CsvError(f"{path} is empty; it must hold a header and rows.")
-            names = [cell.strip() for cell in header]
+            rows, names = _begin(path, file, delimiter)
             columns = _columns(path, names, signature)
+            dates = [(place, column.name) for place, column in columns if column.dtype is Dtype.TIMESTAMP]
+            day_first: frozenset[str] = frozenset()
+            if dates:
+                day_first = day_first_columns(rows, dates)
+                rows, names = _begin(path, file, delimiter)
             wanted = {column.name for column in signature.features}
             unused = [name for name in names if name not in wanted]
-            yield Instances(unused, _convert(path, rows, len(names), columns))
+            yield Instances(unused, _convert(path, rows, len(names), columns, day_first))
     except UnicodeDecodeError as error:
         raise CsvError(f"{path} is not text in UTF-8, CP949 (EUC-KR) or UTF-16.") from error
     except csv.Error as error:
@@ -118,6 +108,16 @@ def _delimiter(file: TextIO) -> str:
     return best
 
 
+def _begin(path: Path, file: TextIO, delimiter: str) -> tuple[Any, list[str]]:
+    """Return the rows from the first after the header on, and the names in the header."""
+    file.seek(0)
+    rows = csv.reader(file, delimiter=delimiter)
+    header = next((row for row in rows if any(cell.strip() for cell in row)), None)
+    if header is None:
+        raise CsvError(f"{path} is empty; it must hold a header and rows.")
+    return rows, [cell.strip() for cell in header]
+
+
 def _columns(path: Path, names: list[str], signature: Signature) -> list[tuple[int, Column]]:
     """Return the features with their places in a row."""
     places = {name: place for place, name in enumerate(names)}
@@ -130,7 +130,9 @@ def _columns(path: Path, names: list[str], signature: Signature) -> list[tuple[i
     return [(places[column.name], column) for column in signature.features]
 
 
-def _convert(path: Path, rows: Any, width: int, columns: list[tuple[int, Column]]) -> Iterator[dict[str, Cell]]:
+def _convert(
+    path: Path, rows: Any, width: int, columns: list[tuple[int, Column]], day_first: frozenset[str]
+) -> Iterator[dict[str, Cell]]:
     for row in rows:
         if not row:
             continue
@@ -140,43 +142,10 @@ def _convert(path: Path, rows: Any, width: int, columns: list[tuple[int, Column]
         faults = []
         for place, column in columns:
             try:
-                instance[column.name] = convert_cell(row[place], column.dtype)
+                instance[column.name] = convert_cell(row[place], column.dtype, day_first=column.name in day_first)
             except ValueError as error:
                 faults.append(f"column {column.name!r}: {error}")
         if faults:
             more = f" (and {len(faults) - _SHOWN} more)" if len(faults) > _SHOWN else ""
             raise CsvError(f"{path}, line {rows.line_num}: {'; '.join(faults[:_SHOWN])}{more}.")
         yield instance
-
-
-def convert_cell(cell: str, dtype: Dtype) -> Cell:
-    """Return a cell in its column's type: null where it stands for no value, dates as they are.
-
-    Raises:
-        ValueError: It is not of that type.
-    """
-    text = cell.strip()
-    if text in MISSING:
-        return None
-    if dtype is Dtype.BOOLEAN:
-        if text in _TRUE or text in _FALSE:
-            return text in _TRUE
-        raise ValueError(f"{text[:40]!r} is neither true nor false")
-    if dtype in (Dtype.INT64, Dtype.FLOAT64):
-        return _number(text)
-    return text if dtype is Dtype.TIMESTAMP else cell
-
-
-def _number(text: str) -> int | float | None:
-    if "_" in text:  # Python's digit groups, which are not those of a table
-        raise ValueError(f"{text[:40]!r} is not a number")
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a number") from None
-    # Training reads what is not finite as missing.
-    return value if abs(value) < float("inf") else None

@@ -13,10 +13,12 @@ from melonkube.contracts.experiments import (
     ColumnOverride,
     Experiment,
     ExperimentCreate,
+    ExperimentState,
     Metric,
     SplitFractions,
     Suggestion,
     SuggestionRequest,
+    TrainerInfo,
     Trial,
     TrialDetail,
     TrialState,
@@ -130,9 +132,21 @@ class Experiments(Resource):
         """Return an experiment as it stands."""
         return self._get(Experiment, self._path(experiment_id))
 
-    def trials(self, experiment_id: str, *, sort: str | None = None) -> Pages[Trial]:
-        """Return the trials by number, or sorted by the server as ``sort`` says (``value``: best first)."""
-        return Pages(self._transport, Trial, self._path(experiment_id, "trials"), {"sort": sort})
+    def trials(
+        self,
+        experiment_id: str,
+        *,
+        sort: Literal["number", "-number", "value"] | None = None,
+        state: TrialState | str | None = None,
+    ) -> Pages[Trial]:
+        """Return the trials.
+
+        Args:
+            experiment_id: Of which experiment.
+            sort: By ``number`` (the default), newest first (``-number``), or best first (``value``).
+            state: Only those in this state.
+        """
+        return Pages(self._transport, Trial, self._path(experiment_id, "trials"), {"sort": sort, "state": state})
 
     def trial(self, experiment_id: str, number: int) -> TrialDetail:
         """Return a trial with its attempts and intermediate values."""
@@ -224,13 +238,15 @@ class Experiments(Resource):
         """Return the search algorithms an experiment may name."""
         return self._get(Page[AlgorithmInfo], "/api/v1/algorithms")
 
-    def trainers(self) -> Page[AlgorithmInfo]:
-        """Return the trainers an experiment may name."""
-        return self._get(Page[AlgorithmInfo], "/api/v1/trainers")
+    def trainers(self) -> Page[TrainerInfo]:
+        """Return the trainers an experiment may name, with every parameter their search space may hold."""
+        return self._get(Page[TrainerInfo], "/api/v1/trainers")
 
-    def list(self, name: str | None = None) -> Pages[Experiment]:
-        """Return the experiments, newest first; the one of that name if it is given."""
-        return Pages(self._transport, Experiment, _BASE, {"name": name})
+    def list(
+        self, name: str | None = None, *, dataset_id: str | None = None, state: ExperimentState | str | None = None
+    ) -> Pages[Experiment]:
+        """Return the experiments, newest first: those with this name, data set version and state, where given."""
+        return Pages(self._transport, Experiment, _BASE, {"name": name, "dataset_id": dataset_id, "state": state})
 
     @staticmethod
     def _path(experiment_id: str, *rest: str) -> str:

@@ -83,10 +83,10 @@ class Runs(Resource):
         """
         self._delete(self._path(run_id))
 
-    def finish(self, run_id: str, state: RunState | str = RunState.COMPLETED, reason: str | None = None) -> None:
+    def finish(self, run_id: str, state: RunState | str = RunState.COMPLETED, reason: str | None = None) -> Run:
         """End a run; safe to repeat with the same state."""
         body = build(RunFinish, {"state": state, "reason": reason})
-        self._transport.send(Call("POST", self._path(run_id, "finish"), json=encode(body), repeatable=True))
+        return self._post(Run, self._path(run_id, "finish"), body, repeatable=True)
 
     def metrics(self, run_id: str) -> tuple[MetricSeries, ...]:
         """Return all series of a run."""

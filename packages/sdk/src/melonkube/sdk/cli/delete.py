@@ -60,7 +60,8 @@ def delete(
 def _ask(title: str) -> None:
     if not sys.stdin.isatty():
         raise CommandError(f"To delete {title} without being asked, add --yes.", ExitCode.USAGE)
-    if not typer.confirm(f"Delete {printable(title)}?", err=True):
+    typer.echo(f"Delete {printable(title)}? [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was deleted.", ExitCode.FAILED)
 
 

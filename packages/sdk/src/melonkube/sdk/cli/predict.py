@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from melonkube.contracts.endpoints import PredictAnswer
     from melonkube.contracts.signature import Signature
 
+_SHOWN = 20
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -39,6 +41,7 @@ def predict(
     from melonkube.sdk._files import replacing
 
     check_file(data)
+    csv.field_size_limit(1 << 30)  # a text may be long; Python's own limit is 128 KiB
     as_json = output is Format.JSON
     predicted: dict[str, Any] = {}
     with connect(context) as client:
@@ -75,13 +78,12 @@ class _Told:
         self._expected = expected
         self._answer: PredictAnswer | None = None
         self._versions: dict[tuple[str, int], None] = {}
-        self._warnings: dict[str, None] = {}
+        self._unused: list[str] = []
+        self._batches: list[tuple[int, list[str]]] = []
 
     def unused(self, columns: list[str]) -> None:
         """Note columns of the file that neither the model nor its training knew."""
-        strange = [column for column in columns if column not in self._expected]
-        if strange:
-            self._warnings[f"Not used, because the model does not know them: {', '.join(strange)}."] = None
+        self._unused = [column for column in columns if column not in self._expected]
 
     def watch(self, answers: "Iterator[PredictAnswer]") -> "Iterator[PredictAnswer]":
         """Pass answers on."""
@@ -89,18 +91,31 @@ class _Told:
             self.rows += len(answer.predictions)
             self._answer = answer
             self._versions[answer.model, answer.version] = None
-            self._warnings.update(dict.fromkeys(answer.warnings))
+            self._batches.append((len(answer.predictions), answer.warnings))
             yield answer
 
     def finish(self) -> None:
         """Say what should be known about the answers."""
+        said = self.warnings()
+        for warning in said[:_SHOWN]:
+            say(f"warning: {warning}")
+        if len(said) > _SHOWN:
+            say(f"warning: and {len(said) - _SHOWN} more")
+
+    def warnings(self) -> list[str]:
+        """Return all warnings; those of an answer count its own rows, so where there are several they say which."""
+        said = []
+        if self._unused:
+            said.append(f"Not used, because the model does not know them: {', '.join(self._unused)}.")
+        first = 0
+        for rows, warnings in self._batches:
+            where = f"rows {first}-{first + rows - 1}: " if len(self._batches) > 1 else ""
+            said += [where + warning for warning in warnings]
+            first += rows
         if len(self._versions) > 1:
             names = ", ".join(f"{model}:{version}" for model, version in self._versions)
-            self._warnings[f"The endpoint moved on meanwhile: {names} answered."] = None
-        for warning in [*self._warnings][:20]:
-            say(f"warning: {warning}")
-        if len(self._warnings) > 20:
-            say(f"warning: and {len(self._warnings) - 20} more")
+            said.append(f"The endpoint moved on meanwhile: {names} answered.")
+        return said
 
     def summary(self) -> dict[str, Any]:
         """Return what holds for all answers."""
@@ -110,7 +125,7 @@ class _Told:
             "model": answer.model if answer else None,
             "version": answer.version if answer else None,
             "digest": answer.digest if answer else None,
-            "warnings": [*self._warnings],
+            "warnings": self.warnings(),
         }
 
 
