@@ -15,6 +15,7 @@ _WORKERS = typer.Option("--workers", min=0, help="Trials at once. [default: the 
 def register(app: typer.Typer) -> None:
     """Add the commands of this package."""
     app.command("up")(up)
+    app.command("demo")(demo)
 
 
 def up(
@@ -51,6 +52,19 @@ def up(
             parent_pid=parent_pid,
         )
     )
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Keep the data in this folder. [default: a temporary one]")
+    ] = None,
+    workers: Annotated[int | None, _WORKERS] = None,
+) -> None:
+    """Tune, deploy and predict on a real data set, then stop. Takes about three minutes on two cores."""
+    from melonkube.sdk.cli.output import console
+    from melonkube.suite.demo import run_demo
+
+    run_demo(data, workers, console())
 
 
 def _resolve(host: str) -> str:

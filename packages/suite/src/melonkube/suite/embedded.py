@@ -74,6 +74,8 @@ class Suite:
                     stderr=console,
                     env={**os.environ, **self._environment},
                     pass_fds=(writer,),
+                    # Apart from the terminal's, so that Ctrl-C reaches the caller alone, which ends the suite.
+                    process_group=0,
                 )
             finally:
                 os.close(writer)
