@@ -1,7 +1,7 @@
 """Experiments and trials: the search as people see it."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -141,7 +141,7 @@ class ExperimentCreate(Request):
     split: SplitFractions = SplitFractions()
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     parallelism: int | None = Field(default=None, ge=1, le=1000)
-    trials_per_worker: Literal["auto"] | int = "auto"
+    trials_per_worker: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     baseline: bool = True
     """Whether trial 1 is the trainer's own defaults, against which the winner is then compared."""
     budget: Budget = Budget()
