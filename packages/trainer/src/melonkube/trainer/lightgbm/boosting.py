@@ -85,10 +85,14 @@ def boost(
         proceed = control.proceed()
         if patience or due or not proceed:
             value = watch.convert(booster.eval_valid(capture)[0][2])
-            if np.isfinite(value) and (not patience or sign * value > best_value):
-                best, best_value = Boosted(booster, done, capture.predicted.copy()), sign * value
-            if due and np.isfinite(value):
-                control.report(done, value)
+            if not np.isfinite(value):
+                best = best if patience else None
+            else:
+                if not patience or sign * value > best_value:
+                    rounds_kept = booster.current_iteration() if exhausted else done
+                    best, best_value = Boosted(booster, rounds_kept, capture.predicted.copy()), sign * value
+                if due:
+                    control.report(done, value)
         if last or not proceed or (patience and best is not None and done - best.rounds >= patience):
             break
     return best

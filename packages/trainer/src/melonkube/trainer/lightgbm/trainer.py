@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import lightgbm as lgb
 import numpy as np
+from numpy.typing import NDArray
 
 from melonkube.contracts.base import Scalar
 from melonkube.contracts.models import (
@@ -22,7 +23,7 @@ from melonkube.contracts.signature import Signature
 from melonkube.tabular.encode import FeatureEncoder, Matrix
 from melonkube.trainer.lightgbm.boosting import Boosted, boost
 from melonkube.trainer.lightgbm.objective import objective_params, watched
-from melonkube.trainer.metrics import score_all
+from melonkube.trainer.metrics import Labels, score_all
 from melonkube.trainer.protocol import Control, Job, TrainingError
 from melonkube.trainer.spec.lightgbm import SPEC
 from melonkube.trainer.tables import PreparedTable, prepare_table, read_holdout
@@ -63,9 +64,9 @@ class LightGBMTrainer:
             "feature_name": safe_names(prepared.encoder.names),
             "categorical_feature": categorical,
         }
-        self._train = lgb.Dataset(prepared.train, prepared.train_labels, **common).construct()
+        self._train = lgb.Dataset(prepared.train, _single(prepared.train_labels), **common).construct()
         self._validation = lgb.Dataset(
-            prepared.validation, prepared.validation_labels, reference=self._train, **common
+            prepared.validation, _single(prepared.validation_labels), reference=self._train, **common
         ).construct()
 
     @classmethod
@@ -193,6 +194,19 @@ def safe_names(names: tuple[str, ...]) -> list[str]:
         taken.add(candidate)
         safe.append(candidate)
     return safe
+
+
+def _single(labels: Labels) -> NDArray[np.float32]:
+    """Return labels in LightGBM's own precision.
+
+    Raises:
+        TrainingError: They are too large for it.
+    """
+    with np.errstate(over="ignore"):
+        single = labels.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise TrainingError("The target holds numbers beyond 3.4e38, the largest LightGBM can learn; rescale it.")
+    return single
 
 
 def _translated(error: lgb.basic.LightGBMError) -> Exception:
