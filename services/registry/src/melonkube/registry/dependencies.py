@@ -37,7 +37,7 @@ class RegistryParts:
     samples: "SampleService"
 
 
-def _parts(request: Request) -> RegistryParts:
+async def _parts(request: Request) -> RegistryParts:
     parts: RegistryParts = request.app.state.parts
     return parts
 

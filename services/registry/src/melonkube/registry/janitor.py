@@ -16,6 +16,8 @@ from melonkube.registry.settings import JanitorSettings
 
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
+_GATHER_SECONDS = 0.5
+"""How long garbage may gather, so that many deletions are cleaned up after at once."""
 
 log = get_logger("melonkube.registry.janitor")
 
@@ -51,18 +53,25 @@ class Janitor:
 
     async def run(self) -> None:
         """Work for ever."""
+        looked_at = None
         while True:
+            now = time.monotonic()
             try:
-                await self.once()
+                if looked_at is None or now - looked_at >= self._settings.interval_seconds:
+                    looked_at = now
+                    await self.look()
+                else:
+                    await self._blobs.collect()
             except (MelonError, SQLAlchemyError, OSError) as error:
                 log.warning("cleaning up failed; it is tried again", error=str(error))
             try:
                 async with asyncio.timeout(self._settings.interval_seconds):
                     await self._blobs.garbage_made.wait()
+                    await asyncio.sleep(_GATHER_SECONDS)
             except TimeoutError:
                 continue
 
-    async def once(self) -> None:
+    async def look(self) -> None:
         """Look after everything once."""
         await self._parsing.take_over()
         grace = timedelta(seconds=self._settings.grace_seconds)

@@ -11,10 +11,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from melonkube.kit.db import ReadSession, WriteSession
 from melonkube.registry.blobs.models import BlobRow, GarbageRow
 
+GARBAGE_MADE = "garbage_made"
+"""Key in ``session.info``: this transaction left objects to be removed."""
 _AT_ONCE = 500
 
 
-def insert_ignoring(session: WriteSession, table: Any) -> Any:
+def upsert(session: WriteSession, table: Any) -> Any:
     """Return an INSERT of ``table`` in the session's dialect, which takes ``on_conflict_...``."""
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(table)
@@ -35,14 +37,19 @@ class BlobRepository:
         """Return the content with this digest, None if nothing refers to such content."""
         return await session.get(BlobRow, (workspace_id, sha256))
 
-    async def offer(
-        self, session: WriteSession, workspace_id: str, sha256: str, key: str, size_bytes: int, now: datetime
-    ) -> None:
-        """Note content under ``key`` unless it is there under another."""
-        statement = insert_ignoring(session, BlobRow).values(
-            workspace_id=workspace_id, sha256=sha256, key=key, size_bytes=size_bytes, created_at=now
-        )
-        await session.execute(statement.on_conflict_do_nothing())
+    async def offer(self, session: WriteSession, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """Note content under keys (``rows`` are values of ``BlobRow``) unless it is there under others.
+
+        Either way the rows are locked: the content stays until this transaction ends.
+
+        Returns:
+            Digest to the key that stands.
+        """
+        statement = upsert(session, BlobRow)
+        statement = statement.on_conflict_do_update(
+            index_elements=["workspace_id", "sha256"], set_={"size_bytes": statement.excluded.size_bytes}
+        ).returning(BlobRow.sha256, BlobRow.key)
+        return {sha256: key for sha256, key in await session.execute(statement, rows)}
 
     async def lock(self, session: WriteSession, workspace_id: str, sha256: str) -> str | None:
         """Return the key of content that will stay until this transaction ends, None if there is none."""
@@ -56,6 +63,7 @@ class BlobRepository:
         rows = [{"key": key, "workspace_id": workspace_id, "created_at": now} for key in keys]
         if rows:
             await session.execute(insert(GarbageRow), rows)
+            session.info[GARBAGE_MADE] = True
 
     async def release(self, session: WriteSession, workspace_id: str, digests: Iterable[str], now: datetime) -> None:
         """Remove content that nothing refers to any more; to be called after the references are deleted.

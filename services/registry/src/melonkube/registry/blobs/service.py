@@ -19,7 +19,7 @@ from melonkube.kit.db import Database, WriteSession
 from melonkube.kit.errors import BodyTooLarge, MelonError, NotFound, NotReady
 from melonkube.kit.logs import get_logger
 from melonkube.registry.blobs.models import BlobRow
-from melonkube.registry.blobs.repository import BlobRepository
+from melonkube.registry.blobs.repository import GARBAGE_MADE, BlobRepository
 from melonkube.registry.blobs.store import CONTENT, ObjectStore
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ STRAIGHT_BYTES = 4 << 20
 HEAD_BYTES = 4096
 _GARBAGE_AT_ONCE = 200
 _ATTEMPTS = 5
+_SEEN_AT_MOST = 10_000
 
 log = get_logger("melonkube.registry.blobs")
 
@@ -60,6 +61,7 @@ class BlobService:
         self._db = database
         self.store = store
         self._repository = repository
+        self._seen: dict[tuple[str, str], None] = {}
         self.garbage_made = asyncio.Event()
         """Set when there may be garbage to remove."""
 
@@ -92,28 +94,56 @@ class BlobService:
                 await self.store.delete([body.staging])
 
     async def keep(self, body: Body, workspace_id: str, record: Callable[[WriteSession], Awaitable[T]]) -> T:
-        """Store ``body`` and, in one transaction, note it and do ``record``, which makes what refers to it.
+        """Keep one body; see :meth:`keep_all`."""
+        return await self.keep_all([body], workspace_id, record)
+
+    async def keep_all(
+        self, bodies: Iterable[Body], workspace_id: str, record: Callable[[WriteSession], Awaitable[T]]
+    ) -> T:
+        """Store bodies and, in one transaction, note them and do ``record``, which makes what refers to them.
 
         ``record`` may be called again when the transaction has to be repeated. It may call :meth:`release`.
 
         Raises:
             MelonError: What ``record`` raised; then nothing is kept.
         """
+        wanted = {body.sha256: body for body in bodies}
         for _ in range(_ATTEMPTS):
-            key = await self._place(body, workspace_id)
+            keys = dict(
+                zip(
+                    wanted,
+                    await asyncio.gather(*(self._place(body, workspace_id) for body in wanted.values())),
+                    strict=True,
+                )
+            )
             try:
                 async with self._db.write() as session:
-                    await self._note(session, workspace_id, body, key)
+                    await self._note(session, workspace_id, wanted, keys)
                     made = await record(session)
             except _Vanished:
+                for sha256 in wanted:
+                    self._seen.pop((workspace_id, sha256), None)
                 continue
             except MelonError:
-                if key is not None:
-                    await self._drop(key)
+                for key in keys.values():
+                    if key is not None:
+                        await self._drop(key)
                 raise
-            self.garbage_made.set()
+            for sha256 in wanted:
+                self._remember(workspace_id, sha256)
+            self.committed(session)
             return made
         raise NotReady("The content is being deleted at this moment; try again.")
+
+    def committed(self, session: WriteSession) -> None:
+        """See to the garbage that a transaction left; to be called after each that may have released content."""
+        if session.info.get(GARBAGE_MADE):
+            self.garbage_made.set()
+
+    def _remember(self, workspace_id: str, sha256: str) -> None:
+        self._seen[workspace_id, sha256] = None
+        if len(self._seen) > _SEEN_AT_MOST:
+            del self._seen[next(iter(self._seen))]
 
     async def _drop(self, key: str) -> None:
         try:
@@ -122,12 +152,20 @@ class BlobService:
             log.warning("an object nobody refers to was left for the sweep", key=key)
 
     async def _place(self, body: Body, workspace_id: str) -> str | None:
-        """Put ``body`` under a content key and return that, or None where the workspace has such content."""
+        """Put ``body`` under a content key and return that, or None where the workspace has such content already.
+
+        What this process has lately kept is taken to be there, which the transaction then finds true or not. Of small
+        content nothing more is asked: an object too many costs less than the question.
+        """
         if body.placed is not None:
             return body.placed
-        async with self._db.read() as session:
-            if await self._repository.find(session, workspace_id, body.sha256) is not None:
-                return None
+        if (workspace_id, body.sha256) in self._seen:
+            return None
+        if body.data is None:
+            async with self._db.read() as session:
+                if await self._repository.find(session, workspace_id, body.sha256) is not None:
+                    self._remember(workspace_id, body.sha256)
+                    return None
         key = self.store.content_key(body.sha256)
         if body.data is not None:
             await self.store.put(key, body.data)
@@ -139,18 +177,33 @@ class BlobService:
         body.placed = key
         return key
 
-    async def _note(self, session: WriteSession, workspace_id: str, body: Body, key: str | None) -> None:
+    async def _note(
+        self, session: WriteSession, workspace_id: str, bodies: dict[str, Body], keys: dict[str, str | None]
+    ) -> None:
+        """Note content that was placed, and make sure of that which was there; in the order of digests, as all do."""
+        for sha256 in sorted(sha256 for sha256, key in keys.items() if key is None):
+            if await self._repository.lock(session, workspace_id, sha256) is None:
+                raise _Vanished
         now = datetime.now(UTC)
-        if key is not None:
-            await self._repository.offer(session, workspace_id, body.sha256, key, body.size_bytes, now)
-        held = await self._repository.lock(session, workspace_id, body.sha256)
-        if held is None:
-            raise _Vanished
-        if key is not None and held != key:
-            await self._repository.condemn(session, workspace_id, [key], now)
+        placed = {sha256: key for sha256, key in sorted(keys.items()) if key is not None}
+        if not placed:
+            return
+        rows = [
+            {
+                "workspace_id": workspace_id,
+                "sha256": sha256,
+                "key": key,
+                "size_bytes": bodies[sha256].size_bytes,
+                "created_at": now,
+            }
+            for sha256, key in placed.items()
+        ]
+        stands = await self._repository.offer(session, rows)
+        lost = [key for sha256, key in placed.items() if stands[sha256] != key]
+        await self._repository.condemn(session, workspace_id, lost, now)
 
     async def release(self, session: WriteSession, workspace_id: str, digests: Iterable[str]) -> None:
-        """Remove content with these digests if nothing refers to it any more; set ``garbage_made`` after the commit."""
+        """Remove content with these digests if nothing refers to it any more; :meth:`committed` is to follow."""
         await self._repository.release(session, workspace_id, digests, datetime.now(UTC))
 
     async def find(self, workspace_id: str, sha256: str) -> BlobRow:

@@ -200,7 +200,7 @@ class Parsing:
                     await self._blobs.release(session, workspace_id, [row.sha256])
         except (NotFound, Conflict):
             return _DELETED.problem()
-        self._blobs.garbage_made.set()
+        self._blobs.committed(session)
         return problem
 
 

@@ -56,7 +56,7 @@ class DatasetService:
         """
         async with self._blobs.receive(upload.file(), limit=self._limit) as body:
             return await self.make(
-                workspace_id, body, upload.name, upload.file_name or "", key=key, respond_async=respond_async
+                workspace_id, body, upload.name, upload.file_name, key=key, respond_async=respond_async
             )
 
     async def take(
@@ -218,4 +218,4 @@ class DatasetService:
             await self._repository.remove(session, workspace_id, dataset_id)
             digests = [row.sha256] + ([row.parquet_sha256] if row.parquet_sha256 else [])
             await self._blobs.release(session, workspace_id, digests)
-        self._blobs.garbage_made.set()
+        self._blobs.committed(session)

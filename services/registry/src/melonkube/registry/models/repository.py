@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from melonkube.kit.db import ReadSession, WriteSession
-from melonkube.registry.blobs.repository import insert_ignoring
+from melonkube.registry.blobs.repository import upsert
 from melonkube.registry.models.models import (
     AliasChangeRow,
     AliasRow,
@@ -153,7 +153,7 @@ class ModelRepository:
         """Note what a holder depends on, in place of what it did before."""
         values = {"model_id": model_id, "version": version, "alias": alias}
         await session.execute(
-            insert_ignoring(session, ReferenceRow)
+            upsert(session, ReferenceRow)
             .values(workspace_id=workspace_id, holder=holder, **values)
             .on_conflict_do_update(index_elements=["workspace_id", "holder"], set_=values)
         )
@@ -174,14 +174,14 @@ class ModelRepository:
         The counter's row stays locked until the commit, so that a follower never sees a number before a lower one.
         """
         counted = (
-            insert_ignoring(session, ChangeCounterRow)
+            upsert(session, ChangeCounterRow)
             .values(workspace_id=workspace_id, value=1)
             .on_conflict_do_update(index_elements=["workspace_id"], set_={"value": ChangeCounterRow.value + 1})
             .returning(ChangeCounterRow.value)
         )
         values = {"seq": (await session.execute(counted)).scalar_one(), "version": version}
         await session.execute(
-            insert_ignoring(session, AliasChangeRow)
+            upsert(session, AliasChangeRow)
             .values(workspace_id=workspace_id, model=model, alias=alias, **values)
             .on_conflict_do_update(index_elements=["workspace_id", "model", "alias"], set_=values)
         )
@@ -205,7 +205,7 @@ class ModelRepository:
         """Point an alias at a version."""
         values = {"version": version, "updated_at": now}
         await session.execute(
-            insert_ignoring(session, AliasRow)
+            upsert(session, AliasRow)
             .values(model_id=model.id, alias=alias, workspace_id=model.workspace_id, **values)
             .on_conflict_do_update(index_elements=["model_id", "alias"], set_=values)
         )

@@ -14,6 +14,7 @@ from melonkube.kit.paging import Cursor, Limit, decode_cursor, encode_cursor
 from melonkube.registry.blobs.serve import RangeNotSatisfiable, serve_blob
 from melonkube.registry.dependencies import ClientClosed, Parts
 from melonkube.registry.runs.domain import UnsafeArtifact
+from melonkube.registry.runs.form import read_files
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 internal = APIRouter(prefix="/internal/experiments", include_in_schema=False)
@@ -112,6 +113,34 @@ async def list_run_artifacts(
     return Page(items=items[:limit], next_cursor=encode_cursor(items[limit - 1].path) if more else None)
 
 
+@router.post(
+    "/{run_id}/artifacts",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "title": "ArtifactFiles",
+                        "type": "object",
+                        "additionalProperties": {"type": "string", "format": "binary"},
+                        "description": "Files by their paths, such as `model/manifest.json`.",
+                    }
+                }
+            },
+        }
+    },
+    responses=problem_responses(NotFound, Conflict, InvalidRequest, UnsafeArtifact, BodyTooLarge, StorageFull),
+)
+async def put_run_artifacts(run_id: RunId, request: Request, parts: Parts, who: Anyone) -> Page[Artifact]:
+    """Keep several small files of a run (4 MiB together), all or none, in one call and one transaction."""
+    try:
+        files = await read_files(request.headers.get("content-type"), request.stream())
+    except ClientDisconnect as error:
+        raise ClientClosed("The upload was broken off.") from error
+    return Page(items=await parts.runs.put_artifacts(who, run_id, files))
+
+
 @router.put(
     "/{run_id}/artifacts/{path:path}",
     status_code=201,
@@ -134,9 +163,16 @@ async def put_run_artifact(
     ] = None,
 ) -> Artifact:
     """Keep a file of a run, streamed."""
+    length = request.headers.get("content-length", "")
     try:
         artifact, new = await parts.runs.put_artifact(
-            who, run_id, path, request.stream(), content_type=content_type, sha256=x_content_sha256
+            who,
+            run_id,
+            path,
+            request.stream(),
+            content_type=content_type,
+            sha256=x_content_sha256,
+            declared_bytes=int(length) if length.isdigit() else None,
         )
     except ClientDisconnect as error:
         raise ClientClosed("The upload was broken off.") from error

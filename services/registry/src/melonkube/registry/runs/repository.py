@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, and_, bindparam, delete, insert, select
 
 from melonkube.contracts.runs import LogLine, MetricPoint
 from melonkube.kit.db import ReadSession, WriteSession
-from melonkube.registry.blobs.repository import insert_ignoring
+from melonkube.registry.blobs.repository import upsert
 from melonkube.registry.models.models import ModelRow, ModelVersionRow
 from melonkube.registry.runs.models import ArtifactRow, LogRow, MetricRow, RunRow
 
@@ -57,7 +57,7 @@ class RunRepository:
 
     async def add(self, session: WriteSession, values: dict[str, Any]) -> bool:
         """Insert a run unless its id, or its trial and attempt, is there; return whether it was inserted."""
-        done: Any = await session.execute(insert_ignoring(session, RunRow).values(**values).on_conflict_do_nothing())
+        done: Any = await session.execute(upsert(session, RunRow).values(**values).on_conflict_do_nothing())
         return bool(done.rowcount)
 
     async def dependent_version(
@@ -99,7 +99,7 @@ class RunRepository:
         self, session: WriteSession, run: RunRow, points: Sequence[MetricPoint], now: datetime
     ) -> None:
         """Write points over what is there."""
-        statement = insert_ignoring(session, MetricRow)
+        statement = upsert(session, MetricRow)
         statement = statement.on_conflict_do_update(
             index_elements=["run_id", "name", "step"],
             set_={"value": statement.excluded.value, "at": statement.excluded.at},
@@ -140,7 +140,7 @@ class RunRepository:
             }
             for line in lines
         ]
-        await session.execute(insert_ignoring(session, LogRow).on_conflict_do_nothing(), rows)
+        await session.execute(upsert(session, LogRow).on_conflict_do_nothing(), rows)
 
     async def lines(
         self, session: ReadSession, workspace_id: str, run_id: str, *, after: int, limit: int
@@ -167,6 +167,21 @@ class RunRepository:
 
     # Artifacts.
 
+    async def run_and_artifacts(
+        self, session: WriteSession, workspace_id: str, run_id: str, paths: list[str]
+    ) -> tuple[RunRow, dict[str, ArtifactRow]] | None:
+        """Return a run, locked, and those of its files that are under ``paths``."""
+        wanted = {"workspace_id": workspace_id, "run_id": run_id, "paths": paths}
+        found = (await session.execute(_RUN_AND_ARTIFACTS, wanted)).all()
+        if not found:
+            return None
+        return found[0][0], {artifact.path: artifact for _, artifact in found if artifact is not None}
+
+    async def add_artifacts(self, session: WriteSession, rows: list[dict[str, Any]]) -> None:
+        """Insert files of a run."""
+        if rows:
+            await session.execute(_ADD_ARTIFACTS, rows)
+
     async def artifact(self, session: ReadSession, workspace_id: str, run_id: str, path: str) -> ArtifactRow | None:
         """Return one artifact."""
         return await session.scalar(
@@ -188,3 +203,15 @@ class RunRepository:
         if below:
             statement = statement.where(ArtifactRow.path.startswith(below, autoescape=True))
         return list(await session.scalars(statement))
+
+
+_RUN_AND_ARTIFACTS = (
+    select(RunRow, ArtifactRow)
+    .outerjoin(
+        ArtifactRow, and_(ArtifactRow.run_id == RunRow.id, ArtifactRow.path.in_(bindparam("paths", expanding=True)))
+    )
+    .where(RunRow.workspace_id == bindparam("workspace_id"), RunRow.id == bindparam("run_id"))
+    .with_for_update(of=RunRow)
+)
+_ADD_ARTIFACTS = insert(ArtifactRow)
+"""Made once: these two are what the end of every trial waits for."""

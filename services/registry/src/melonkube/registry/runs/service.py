@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 
@@ -22,7 +23,7 @@ from melonkube.kit.db import Database, ReadSession, WriteSession
 from melonkube.kit.errors import Conflict, InUse, InvalidRequest, NotFound
 from melonkube.kit.tokens import SCOPE_SERVICE, SCOPE_WORKER, Principal
 from melonkube.registry.blobs.models import BlobRow
-from melonkube.registry.blobs.service import BlobService, Body
+from melonkube.registry.blobs.service import STRAIGHT_BYTES, BlobService, Body
 from melonkube.registry.datasets.models import DatasetRow
 from melonkube.registry.runs.domain import (
     check_path,
@@ -31,7 +32,7 @@ from melonkube.registry.runs.domain import (
     refuse_unsafe,
     unique_points,
 )
-from melonkube.registry.runs.models import ArtifactRow, RunRow
+from melonkube.registry.runs.models import RunRow
 from melonkube.registry.runs.repository import RunRepository
 from melonkube.registry.runs.schemas import artifact_of, log_of, run_of, series_of
 
@@ -139,7 +140,7 @@ class RunService:
             if row.trial_id is not None and SCOPE_SERVICE not in who.scopes:
                 raise InUse(f"The run belongs to experiment {row.experiment_id}; delete that.")
             await self._remove(session, who.workspace_id, [run_id])
-        self._blobs.garbage_made.set()
+        self._blobs.committed(session)
 
     async def delete_experiment(self, who: Principal, experiment_id: str) -> None:
         """Delete all runs of an experiment.
@@ -150,7 +151,7 @@ class RunService:
         async with self._db.write() as session:
             run_ids = await self._repository.of_experiment(session, who.workspace_id, experiment_id)
             await self._remove(session, who.workspace_id, run_ids)
-        self._blobs.garbage_made.set()
+        self._blobs.committed(session)
 
     async def _remove(self, session: WriteSession, workspace_id: str, run_ids: list[str]) -> None:
         dependent = await self._repository.dependent_version(session, workspace_id, run_ids)
@@ -225,6 +226,7 @@ class RunService:
         *,
         content_type: str | None,
         sha256: str | None,
+        declared_bytes: int | None,
     ) -> tuple[Artifact, bool]:
         """Keep a file of a run; return it, and whether there was none under that path.
 
@@ -235,6 +237,7 @@ class RunService:
             chunks: The bytes.
             content_type: As declared.
             sha256: The digest that the sender computed, if it did.
+            declared_bytes: The size as declared; only where it is large or unknown the run is looked for first.
 
         Raises:
             InvalidRequest: The path cannot be one, the digest differs, or the file is unsafe.
@@ -243,8 +246,9 @@ class RunService:
         """
         check_path(path)
         refuse_unsafe(path, b"")
-        async with self._db.read() as reading:
-            await self._get(reading, who, run_id)
+        if declared_bytes is None or declared_bytes > STRAIGHT_BYTES:
+            async with self._db.read() as reading:
+                await self._get(reading, who, run_id)
         async with self._blobs.receive(
             chunks, limit=self._limit, inspect=lambda head: refuse_unsafe(path, head)
         ) as body:
@@ -255,36 +259,61 @@ class RunService:
                 )
 
             async def record(session: WriteSession) -> tuple[Artifact, bool]:
-                return await self._record(session, who, run_id, path, body, content_type_of(path, content_type))
+                types = {path: content_type_of(path, content_type)}
+                made = await self._record(session, who, run_id, {path: body}, types)
+                return made[0]
 
             return await self._blobs.keep(body, who.workspace_id, record)
 
+    async def put_artifacts(self, who: Principal, run_id: str, files: dict[str, Body]) -> list[Artifact]:
+        """Keep several small files of a run at once, all or none.
+
+        Raises:
+            Conflict: The run has ended, and has not all these files.
+        """
+
+        async def record(session: WriteSession) -> list[Artifact]:
+            types = {path: content_type_of(path, None) for path in files}
+            return [artifact for artifact, _ in await self._record(session, who, run_id, files, types)]
+
+        return await self._blobs.keep_all(files.values(), who.workspace_id, record)
+
     async def _record(
-        self, session: WriteSession, who: Principal, run_id: str, path: str, body: Body, content_type: str
-    ) -> tuple[Artifact, bool]:
-        run = await self._get(session, who, run_id, lock=True)
-        row = await self._repository.artifact(session, who.workspace_id, run_id, path)
-        if row is not None and row.sha256 == body.sha256:
-            return artifact_of(row), False
-        if run.state != RunState.RUNNING:
-            raise _ended(run)
+        self, session: WriteSession, who: Principal, run_id: str, files: dict[str, Body], types: dict[str, str]
+    ) -> list[tuple[Artifact, bool]]:
+        """Note files of a run; return each with whether there was none under its path."""
+        found = await self._repository.run_and_artifacts(session, who.workspace_id, run_id, list(files))
+        if found is None or not _may_touch(who, found[0]):
+            raise NotFound(f"There is no run {run_id}.")
+        run, there = found
         now = datetime.now(UTC)
-        if row is None:
-            row = ArtifactRow(
-                run_id=run_id,
-                path=path,
-                workspace_id=who.workspace_id,
-                sha256=body.sha256,
-                size_bytes=body.size_bytes,
-                content_type=content_type,
-                created_at=now,
-            )
-            session.add(row)
-            return artifact_of(row), True
-        replaced, row.sha256 = row.sha256, body.sha256
-        row.size_bytes, row.content_type, row.created_at = body.size_bytes, content_type, now
-        await self._blobs.release(session, who.workspace_id, [replaced])
-        return artifact_of(row), False
+        made: list[tuple[Artifact, bool]] = []
+        added: list[dict[str, Any]] = []
+        replaced: list[str] = []
+        for path, body in files.items():
+            row = there.get(path)
+            if row is not None and row.sha256 == body.sha256:
+                made.append((artifact_of(row), False))
+                continue
+            if run.state != RunState.RUNNING:
+                raise _ended(run)
+            values = {
+                "sha256": body.sha256,
+                "size_bytes": body.size_bytes,
+                "content_type": types[path],
+                "created_at": now,
+            }
+            if row is None:
+                added.append({"run_id": run_id, "path": path, "workspace_id": who.workspace_id, **values})
+            else:
+                replaced.append(row.sha256)
+                for field, value in values.items():
+                    setattr(row, field, value)
+            made.append((Artifact.model_validate({"path": path, **values}), row is None))
+        await self._repository.add_artifacts(session, added)
+        if replaced:
+            await self._blobs.release(session, who.workspace_id, replaced)
+        return made
 
     async def artifacts(self, who: Principal, run_id: str, *, after: str, limit: int) -> list[Artifact]:
         """Return the files of a run in the order of their paths."""
