@@ -16,6 +16,8 @@ from fastapi import FastAPI
 
 from melonkube.contracts.events import Event
 from melonkube.kit.settings import PeerSettings, ServiceSettings, TokenSettings
+from melonkube.kit.tokens import DEFAULT_WORKSPACE
+from melonkube.trainer.spec import find_spec
 from melonkube.tuner.app import Tuner, create_app
 from melonkube.tuner.catalog.registry import Catalog
 from melonkube.tuner.settings import LeaseSettings, OwnerSettings, Settings, WorkerSettings
@@ -24,7 +26,7 @@ from tests.tuner.quadratic import SPEC
 from tests.tuner.stand_in import DATASET_ID, StandIn
 
 ROOT = Path(__file__).parents[2]
-CATALOG = Catalog(algorithms=("random", "tpe"), trainers={"quadratic": SPEC})
+CATALOG = Catalog(algorithms=("random", "tpe"), trainers={"quadratic": SPEC, "lightgbm": find_spec("lightgbm")})
 
 
 @dataclass
@@ -83,6 +85,61 @@ class Running:
             pass
         found: dict[str, Any] = await self.get(experiment_id)
         return found
+
+
+@dataclass
+class ByHand:
+    """A worker played by the test."""
+
+    running: Running
+    make_token: MakeToken
+    experiment_id: str
+    name: str = "hand-1"
+    workspace_id: str = DEFAULT_WORKSPACE
+
+    async def raw(self, path: str, **body: Any) -> httpx.Response:
+        token = self.make_token(
+            "tuner",
+            scope="worker",
+            experiment_id=self.experiment_id,
+            dataset_id=DATASET_ID,
+            workspace_id=self.workspace_id,
+        )
+        return await self.running.client.post(
+            f"/worker/v1/{path}",
+            json={"worker_id": self.name, **body},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    async def call(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = await self.raw(path, **body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def lease(self, wait: float = 20.0) -> dict[str, Any]:
+        """Take work, which there must be."""
+        answer = await self.call("lease", wait_seconds=wait)
+        assert answer["assignment"] is not None, answer
+        work: dict[str, Any] = answer["assignment"]
+        return work
+
+    async def complete(self, work: dict[str, Any], value: float, **more: Any) -> dict[str, Any]:
+        return await self.call(f"leases/{work['run_id']}/complete", value=value, **more)
+
+    async def fail(self, work: dict[str, Any], cause: str, **more: Any) -> dict[str, Any]:
+        return await self.call(f"leases/{work['run_id']}/fail", cause=cause, reason="because", **more)
+
+
+MakeHand = Callable[..., ByHand]
+
+
+@pytest.fixture
+def by_hand(make_token: MakeToken) -> MakeHand:
+    def make(running: Running, experiment_id: str, name: str = "hand-1", **more: Any) -> ByHand:
+        return ByHand(running, make_token, experiment_id, name, **more)
+
+    return make
 
 
 StartTuner = Callable[..., Awaitable[Running]]
@@ -157,6 +214,7 @@ async def start_tuner(
                 tokens=token_settings,
                 peers=PeerSettings(tuner=address),
                 replica=replica,
+                warm_search=False,
                 workers=workers,
                 lease=LeaseSettings(seconds=lease_seconds, heartbeat_seconds=heartbeat_seconds),
                 owner=OwnerSettings(seconds=owner_seconds, tick_seconds=tick_seconds),

@@ -108,6 +108,8 @@ def create_app(
             raise
         except Exception as error:
             log.warning("the database is not there yet", error=repr(error))
+        if settings.warm_search:
+            await tuner.search.warm()
         work = asyncio.create_task(_work(db, tuner, readiness), name="tuner")
         try:
             yield
@@ -156,7 +158,7 @@ def _assemble(
         search=search,
         leases=LeaseService(db, ledgers, bell, fleet, tokens, settings.lease, metrics),
         experiments=ExperimentService(db, ledgers, bell, registry),
-        maker=ExperimentMaker(db, ledgers, bell, Drafter(registry, catalog), registry, search, executor.slots),
+        maker=ExperimentMaker(db, ledgers, bell, Drafter(registry, catalog), registry, executor.slots),
         trials=TrialService(db, ledgers),
         streams=EventStreams(db, bell),
         fleet=fleet,

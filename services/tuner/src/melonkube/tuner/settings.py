@@ -55,6 +55,8 @@ class Settings(ServiceSettings):
     lease: LeaseSettings = LeaseSettings()
     owner: OwnerSettings = OwnerSettings()
     worker: WorkerSettings = WorkerSettings()
+    warm_search: bool = True
+    """Whether the search process starts with the service: importing its libraries takes seconds."""
     event_days: float = Field(default=7.0, gt=0)
     """How long events are kept."""
 

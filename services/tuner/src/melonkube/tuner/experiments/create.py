@@ -39,7 +39,6 @@ from melonkube.tuner.experiments.spec import SPLIT_PATH, ExperimentSpec
 from melonkube.tuner.experiments.views import experiment_view
 from melonkube.tuner.outbox import repository as outbox
 from melonkube.tuner.registry import RegistryClient
-from melonkube.tuner.search.client import SearchProcess
 from melonkube.tuner.tables import IdempotencyKeyRow
 
 _ABANDONED_AFTER = timedelta(minutes=10)
@@ -70,7 +69,6 @@ class ExperimentMaker:
         bell: Bell,
         drafter: Drafter,
         registry: RegistryClient,
-        search: SearchProcess,
         slots: int | None,
     ) -> None:
         self._db = db
@@ -78,12 +76,10 @@ class ExperimentMaker:
         self._bell = bell
         self._drafter = drafter
         self._registry = registry
-        self._search = search
         self._slots = slots
 
     async def suggest(self, workspace_id: str, request: SuggestionRequest) -> Suggestion:
         """Return what would be chosen, without making anything."""
-        await self._search.warm()
         wish = Wish(request.dataset_id, request.target, request.task, columns=request.columns)
         draft = await self._drafter.draft(workspace_id, wish)
         return Suggestion(
@@ -108,7 +104,6 @@ class ExperimentMaker:
         known = await self._recall(asked)
         if known is not None:
             return known, False
-        await self._search.warm()
         request = asked.request
         draft = await self._drafter.draft(
             asked.workspace_id,

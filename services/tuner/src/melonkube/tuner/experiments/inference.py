@@ -107,10 +107,13 @@ def choose_metric(task: Task, asked: Metric | None) -> tuple[Metric, ProblemItem
 
 
 def choose_parallelism(asked: int | None, slots: int | None) -> int:
-    """Return how many trials run at once: what was asked for, no more than there are slots."""
-    if slots is None:
+    """Return how many trials run at once: what was asked for, no more than there are slots.
+
+    Where no slot is this service's own, workers come from elsewhere and nothing bounds them.
+    """
+    if not slots:
         return asked or 1
-    return max(1, min(asked or slots, slots))
+    return min(asked or slots, slots)
 
 
 def choose_depth(parallelism: int) -> int:

@@ -87,7 +87,8 @@ def _value(parameter: IntParameter | FloatParameter | CategoricalParameter, draw
         return int(min(max(whole, parameter.low), top))
     if parameter.step is not None:
         taken = min(max(round(point), 0), _steps(parameter))
-        return min(float(f"{parameter.low + parameter.step * taken:.12g}"), parameter.high)
+        rounded = float(f"{parameter.low + parameter.step * taken:.12g}")
+        return float(min(max(rounded, parameter.low), parameter.high))
     return float(min(max(point, parameter.low), parameter.high))
 
 
