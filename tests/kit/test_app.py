@@ -3,23 +3,26 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import String, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from melonkube.contracts.base import Request
 from melonkube.kit.app import create_service_app
 from melonkube.kit.auth import Service, User, Worker
-from melonkube.kit.db import Base, Database, Read, Write, metadata
+from melonkube.kit.db import Base, Database, Read, Write, database_away, metadata
 from melonkube.kit.errors import InvalidRequest
 from melonkube.kit.settings import ServiceSettings
 from melonkube.kit.tokens import TokenKey, TokenVerifier
 from tests.conftest import MakeToken
+from tests.support.postgres import free_port
 
 
 class KitBase(Base):
@@ -239,3 +242,39 @@ async def test_the_document_describes_problems(client: httpx.AsyncClient) -> Non
     assert "Problem" in document["components"]["schemas"]
     assert "HTTPValidationError" not in json.dumps(document)
     assert document["paths"]["/things"]["post"]["operationId"] == "create_thing"
+
+
+async def test_a_database_that_is_away_is_503(token_key: TokenKey, tmp_path: Path) -> None:
+    away = ServiceSettings(data_dir=tmp_path, database_url=f"postgresql://melon@127.0.0.1:{free_port()}/x")
+    app = create_service_app(
+        service="kit",
+        title="Kit",
+        routers=[routes()],
+        lifespan=nothing,
+        verifier=TokenVerifier(token_key, "kit"),
+        database=Database.from_settings(away, "kit"),
+    )
+    async with (
+        LifespanManager(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kit") as client,
+    ):
+        for path in ("/things", "/readyz"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+        assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (asyncpg.CannotConnectNowError("the database system is starting up"), True),
+        (asyncpg.AdminShutdownError("terminating connection"), True),
+        (InterfaceError("SELECT 1", None, Exception("connection is closed")), True),
+        (OperationalError("SELECT 1", None, Exception("database is locked")), True),
+        (OperationalError("INSERT", None, Exception("database or disk is full")), False),
+        (IntegrityError("INSERT", None, Exception("UNIQUE constraint failed")), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_which_errors_say_that_the_database_is_away(error: Exception, away: bool) -> None:
+    assert database_away(error) is away

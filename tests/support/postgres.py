@@ -74,6 +74,7 @@ class PostgresServer:
     def close(self) -> None:
         """Stop the server and remove its folder."""
         try:
-            self.stop()
+            if (self._data / "postmaster.pid").exists():
+                self.stop()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)

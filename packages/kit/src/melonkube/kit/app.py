@@ -12,13 +12,13 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from melonkube.contracts.errors import ErrorCode, Problem, ProblemItem
 from melonkube.kit.context import request_id
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import PROBLEM_TYPE, InvalidRequest, MelonError, NotReady, StorageFull
 from melonkube.kit.logs import get_logger
 from melonkube.kit.metrics import ServiceMetrics
@@ -224,8 +224,10 @@ def validation_problem(errors: Sequence[Any]) -> InvalidRequest:
 
 def translate(error: BaseException) -> MelonError | None:
     """Return the problem behind an error of the database or the disk, None if it is neither."""
-    if isinstance(error, OSError):
-        return _disk_full() if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_full()
+    if database_away(error):
+        return NotReady("The database does not answer; try again shortly.", headers={"Retry-After": "2"})
     if not isinstance(error, DBAPIError):
         return None
     said = str(error.orig).lower()
@@ -233,8 +235,6 @@ def translate(error: BaseException) -> MelonError | None:
         return _disk_full()
     if isinstance(error, DataError) or "dataerror" in said or "invalid byte sequence" in said:
         return InvalidRequest("The request holds a value that cannot be stored.")
-    if isinstance(error, OperationalError) or error.connection_invalidated or "connection" in said:
-        return NotReady("The database does not answer; try again shortly.", headers={"Retry-After": "2"})
     return None
 
 

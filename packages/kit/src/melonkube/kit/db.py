@@ -4,16 +4,20 @@ SQLite has one writer connection whose transactions begin with ``BEGIN IMMEDIATE
 writing fails with BUSY whatever the timeout (sqlite.org/lang_transaction.html). PostgreSQL gets a schema per service.
 """
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy import JSON, DateTime, MetaData, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -31,6 +35,18 @@ NAMING = {
 }
 
 _WRITER_WAIT_SECONDS = 30.0
+
+_AWAY = (
+    ConnectionError,
+    socket.gaierror,
+    PoolTimeout,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
 
 
 class Base(DeclarativeBase):
@@ -160,6 +176,21 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
+
+
+def database_away(error: BaseException) -> bool:
+    """Return whether ``error`` says that the database cannot be reached now, so that trying again may help.
+
+    asyncpg's errors come as they are while a connection is made, and inside SQLAlchemy's afterwards.
+    """
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        said = str(error.orig).lower()
+        if "full" in said:
+            return False
+        return isinstance(error, OperationalError | InterfaceError) or "connection" in said
+    return isinstance(error, _AWAY)
 
 
 def sqlite_url(path: Path) -> str:
