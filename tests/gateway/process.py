@@ -79,3 +79,13 @@ class GatewayProcess:
         self._process.wait()
         self._listener.close()
         self._log.close()
+
+
+def read_until(connection: socket.socket, wanted: bytes) -> bytes:
+    """Return what comes up to and with ``wanted``, and whatever came along."""
+    got = b""
+    while wanted not in got:
+        piece = connection.recv(65536)
+        assert piece, got
+        got += piece
+    return got

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from melonkube.kit.tokens import DEFAULT_WORKSPACE, TokenVerifier
-from tests.gateway.process import GatewayProcess
+from tests.gateway.process import GatewayProcess, read_until
 from tests.gateway.upstream import BLOCK, Dropper, Upstream
 
 MIB = 1 << 20
@@ -21,15 +21,6 @@ LARGE = 300 * MIB
 
 def head(gateway: GatewayProcess, method: str, path: str, *lines: str) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: localhost:{gateway.port}", *lines, "", ""]).encode()
-
-
-def read_until(connection: socket.socket, wanted: bytes) -> bytes:
-    got = b""
-    while wanted not in got:
-        piece = connection.recv(65536)
-        assert piece, got
-        got += piece
-    return got
 
 
 def test_a_call_arrives_as_it_was_sent(gateway: GatewayProcess, upstream: Upstream) -> None:

@@ -42,14 +42,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that is not complete."""
-        if self._head_open and self._head_timer is None:
-            self._start_head_timer()
         self._turned = False
         super().data_received(data)
         if self._head_open and not self._turned:
             self._head_size += len(data)
             if self._head_size > self.head_bytes:
                 self._refuse(431, f"The head of a request may have {self.head_bytes} bytes; send fewer headers.")
+
+    def on_message_begin(self) -> None:
+        """Begin the time of a further head with its first byte."""
+        if self._head_timer is None:
+            self._start_head_timer()
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Stop counting: the head is complete."""
@@ -59,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Wait for the next head; its time begins with its first byte."""
+        """Wait for the next head."""
         super().on_message_complete()
         self._head_open = True
         self._head_size = 0
@@ -82,9 +86,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         self._stop_head_timer()
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_refusal(status, detail))
-            self.transport.close()
+        # Else an answer to the request before is on its way: nothing may be written into it.
+        self.transport.close()
 
 
 def _refusal(status: int, detail: str) -> bytes:
