@@ -50,6 +50,8 @@ const dark: MantineColorsTuple = [
   "#0e0f11",
 ];
 
+const dialogTitle = { fontSize: "1.0625rem", fontWeight: 600 };
+
 export const theme = createTheme({
   primaryColor: "melon",
   primaryShade: 7,
@@ -72,9 +74,21 @@ export const theme = createTheme({
   components: {
     Anchor: Anchor.extend({ defaultProps: { underline: "hover" } }),
     Badge: Badge.extend({ defaultProps: { tt: "none", fw: 500 } }),
-    Button: Button.extend({ defaultProps: { size: "sm" }, styles: { label: { fontWeight: 550 } } }),
-    Drawer: Drawer.extend({ defaultProps: { transitionProps: { duration: 120 } } }),
-    Modal: Modal.extend({ defaultProps: { transitionProps: { duration: 120 }, centered: true } }),
+    Button: Button.extend({
+      defaultProps: { size: "sm" },
+      styles: { label: { fontWeight: 550 } },
+      vars: (_, { size }) => ({
+        root: size === "sm" ? { "--button-height": "2rem", "--button-padding-x": "0.875rem" } : {},
+      }),
+    }),
+    Drawer: Drawer.extend({
+      defaultProps: { transitionProps: { duration: 120 } },
+      styles: { title: dialogTitle },
+    }),
+    Modal: Modal.extend({
+      defaultProps: { transitionProps: { duration: 120 }, centered: true },
+      styles: { title: dialogTitle },
+    }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 7, horizontalSpacing: "sm", fz: "sm" } }),
     Tooltip: Tooltip.extend({
       defaultProps: { openDelay: 250, events: { hover: true, focus: true, touch: true } },

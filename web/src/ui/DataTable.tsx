@@ -20,6 +20,7 @@ interface DataTableProps<T> {
   /** Rows of the skeleton while `rows` is undefined. */
   expected?: number;
   minWidth?: number;
+  isCurrent?: (row: T) => boolean;
 }
 
 /** A plain table for lists of moderate length, with a skeleton of the coming rows while they load. */
@@ -30,6 +31,7 @@ export function DataTable<T>({
   rowKey,
   expected = 4,
   minWidth = 560,
+  isCurrent,
 }: DataTableProps<T>) {
   return (
     <Box className={classes.frame} tabIndex={0} role="group" aria-label={label}>
@@ -60,7 +62,7 @@ export function DataTable<T>({
                 </Table.Tr>
               ))
             : rows.map((row) => (
-                <Table.Tr key={rowKey(row)}>
+                <Table.Tr key={rowKey(row)} data-current={isCurrent?.(row) || undefined}>
                   {columns.map((column) => (
                     <Table.Td key={column.key} className={column.numeric ? "num" : undefined}>
                       {column.render(row)}

@@ -50,18 +50,23 @@ export function formatPercent(language: string, share: number, decimals = 1): st
   return numberFormat(language, { style: "percent", maximumFractionDigits: decimals }).format(share);
 }
 
-/** A change with its sign; a true minus, as Intl writes it. */
+/** A change with its sign, a true minus in front of less. */
 export function formatSigned(language: string, value: number, style: "metric" | "percent"): string {
   if (style === "percent") {
-    return numberFormat(language, {
+    const share = numberFormat(language, {
       style: "percent",
       signDisplay: "exceptZero",
       minimumFractionDigits: 1,
       maximumFractionDigits: 1,
     }).format(value);
+    return minus(share);
   }
   const text = formatMetric(language, value);
-  return value > 0 ? `+${text}` : text;
+  return minus(value > 0 ? `+${text}` : text);
+}
+
+function minus(text: string): string {
+  return text.replace("-", "\u2212");
 }
 
 const SIZE_UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;

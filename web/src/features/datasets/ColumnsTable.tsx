@@ -95,7 +95,7 @@ export function ColumnsTable({ dataset }: { dataset: Dataset }) {
           {
             key: "distribution",
             title: t("fields.distribution"),
-            width: 230,
+            width: 300,
             render: (column) => {
               const seen = of(column);
               return seen ? <Distribution profile={seen} /> : NONE;

@@ -1,9 +1,9 @@
 import { Button, Group, Modal, Text, TextInput } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { endpointKeys, endpointOne, setEndpoint } from "@/api/endpoints";
+import { endpointKeys, endpointList, setEndpoint } from "@/api/endpoints";
 import type { EndpointPut } from "@/api/generated";
 import { modelKeys } from "@/api/models";
 import { ProblemAlert } from "@/ui/ProblemAlert";
@@ -40,7 +40,7 @@ function DeployForm({ onClose, suggestion, body, text }: DeployDialogProps) {
   const queries = useQueryClient();
   const [name, setName] = useState(() => suggestSlug(suggestion));
   const valid = isSlug(name);
-  const existing = useQuery({ ...endpointOne(name), enabled: valid, retry: false, refetchInterval: false });
+  const existing = useInfiniteQuery(endpointList());
   const deploy = useMutation({
     mutationFn: () => setEndpoint(name, body),
     onSuccess: (endpoint) => {
@@ -55,7 +55,8 @@ function DeployForm({ onClose, suggestion, body, text }: DeployDialogProps) {
     event.preventDefault();
     if (valid && !deploy.isPending) deploy.mutate();
   };
-  const switches = valid && existing.isSuccess;
+  const switches =
+    existing.data?.pages.some((page) => page.items.some((each) => each.name === name)) ?? false;
   return (
     <form onSubmit={submit}>
       <Text size="sm" mb="md">

@@ -63,11 +63,6 @@ export function FeatureField({ column, value, error, onChange }: FeatureFieldPro
       inputMode={column.kind === "numeric" ? "decimal" : undefined}
       autoComplete="off"
       spellCheck={false}
-      styles={
-        column.kind === "numeric"
-          ? { input: { textAlign: "right", fontVariantNumeric: "tabular-nums" } }
-          : undefined
-      }
     />
   );
 }

@@ -9,7 +9,7 @@ import { useFormat } from "@/ui/use-format";
 import { VirtualTable } from "@/ui/VirtualTable";
 import { bestSoFar, focusRange } from "./progress";
 
-const HEIGHT = 250;
+const HEIGHT = 240;
 
 interface ProgressChartProps {
   experiment: Experiment;
@@ -100,17 +100,20 @@ export function ProgressChart({ experiment, trials, onTrial }: ProgressChartProp
               silent: true,
               lineStyle: { color: colours.series[1], width: 2 },
               z: 3,
-              ...(baseline === null
-                ? {}
-                : {
-                    markLine: {
-                      silent: true,
-                      symbol: "none",
-                      label: { show: false },
-                      lineStyle: { color: colours.dimmed, type: "dashed", width: 1.5 },
-                      data: [{ yAxis: baseline }],
-                    },
-                  }),
+            },
+            {
+              type: "line",
+              data:
+                baseline === null
+                  ? []
+                  : [
+                      [0, baseline],
+                      [last + 1, baseline],
+                    ],
+              showSymbol: false,
+              silent: true,
+              lineStyle: { color: colours.dimmed, type: "dashed", width: 1.5 },
+              z: 1,
             },
             {
               type: "scatter",

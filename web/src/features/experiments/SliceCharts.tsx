@@ -43,12 +43,32 @@ export function SliceCharts({ experiment, trials, onTrial }: SliceProps) {
   );
 }
 
+/** Where the axis of a searched range begins and ends: a little beyond its bounds, by the scale it is searched on. */
+function axisBounds(parameter: Experiment["search_space"][string] | undefined): {
+  min?: number;
+  max?: number;
+} {
+  if (parameter === undefined || !("low" in parameter)) return {};
+  const { low, high, log } = parameter;
+  if (low === high) return {};
+  if (log) {
+    const margin = (high / low) ** 0.04;
+    return { min: low / margin, max: high * margin };
+  }
+  const margin = (high - low) * 0.04;
+  return { min: low - margin, max: high + margin };
+}
+
 function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: string }) {
   const { t } = useTranslation();
   const format = useFormat();
   const parameter = experiment.search_space[name];
   const log = parameter !== undefined && "log" in parameter && parameter.log === true;
-  const choices = parameter !== undefined && "choices" in parameter ? parameter.choices.map(String) : null;
+  const choices = useMemo(
+    () => (parameter !== undefined && "choices" in parameter ? parameter.choices.map(String) : null),
+    [parameter],
+  );
+  const bounds = useMemo(() => axisBounds(parameter), [parameter]);
   const best = experiment.best?.number;
   const points = useMemo(
     () =>
@@ -99,6 +119,7 @@ function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: strin
                 ...common,
                 type: log ? "log" : "value",
                 scale: true,
+                ...bounds,
                 splitLine: { show: false },
                 axisLabel: labels,
               },
@@ -133,7 +154,7 @@ function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: strin
           ],
         };
       },
-    [points, choices, log, best, experiment.direction, format, t],
+    [points, choices, bounds, log, best, experiment.direction, format, t],
   );
   return (
     <Figure

@@ -93,7 +93,7 @@ export function TrialsTable({ experiment, trials, search, onChange }: TrialsTabl
       (name): VirtualColumn<Trial> => ({
         key: `param:${name}`,
         title: name,
-        width: Math.max(104, Math.min(190, name.length * 7.2 + 32)),
+        width: Math.max(92, Math.min(180, name.length * 6.6 + 32)),
         numeric: typeof trials[0]?.params[name] === "number",
         sortable: true,
         render: (trial) => format.scalar(trial.params[name]),

@@ -89,6 +89,7 @@ function VersionTable({ name, versions, shown }: VersionTableProps) {
       rows={versions}
       expected={2}
       rowKey={(row) => String(row.version)}
+      isCurrent={(row) => row.version === shown}
       columns={[
         {
           key: "version",

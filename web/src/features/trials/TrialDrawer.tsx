@@ -1,6 +1,6 @@
 import { Alert, Button, Drawer, Skeleton, Table, Tabs, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Package } from "lucide-react";
+import { Info, Package } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { trialOne } from "@/api/experiments";
@@ -97,7 +97,12 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
         ]}
       />
       {trial.reason && (
-        <Alert color={trial.state === "failed" ? "red" : "gray"} variant="light" mb="md">
+        <Alert
+          color={trial.state === "failed" ? "red" : "gray"}
+          variant="light"
+          mb="md"
+          icon={<Info size={18} aria-hidden />}
+        >
           <Text size="sm" style={{ whiteSpace: "pre-wrap" }}>
             {trial.cause ? `${t(`causes.${trial.cause}`)} ${trial.reason}` : trial.reason}
           </Text>

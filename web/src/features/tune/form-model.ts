@@ -40,6 +40,9 @@ export interface TuneForm {
   space: ParameterForm[];
 }
 
+// The page may not make code out of text, which zod would otherwise try in order to be faster.
+z.config({ jitless: true });
+
 const fault = (key: FieldErrorKey): string => key;
 
 interface NumberRule {

@@ -1,12 +1,12 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { LineChart, ScatterChart } from "echarts/charts";
-import { GridComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { GridComponent, TooltipComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { useEffect, useRef } from "react";
 import { type ChartColours, type ChartProps, readColours } from "./types";
 
-use([LineChart, ScatterChart, GridComponent, MarkLineComponent, TooltipComponent, CanvasRenderer]);
+use([LineChart, ScatterChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
 type Chart = ReturnType<typeof init>;
 

@@ -1,17 +1,9 @@
 import type { LineSeriesOption, ScatterSeriesOption } from "echarts/charts";
-import type {
-  GridComponentOption,
-  MarkLineComponentOption,
-  TooltipComponentOption,
-} from "echarts/components";
+import type { GridComponentOption, TooltipComponentOption } from "echarts/components";
 import type { ComposeOption } from "echarts/core";
 
 export type ChartOption = ComposeOption<
-  | LineSeriesOption
-  | ScatterSeriesOption
-  | GridComponentOption
-  | TooltipComponentOption
-  | MarkLineComponentOption
+  LineSeriesOption | ScatterSeriesOption | GridComponentOption | TooltipComponentOption
 >;
 
 /** The colours of the page's present scheme; a canvas knows no CSS variables. */
