@@ -1,12 +1,12 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import {
-  createSample,
   deleteDataset,
   getDataset,
   listDatasets,
   listSamples,
   previewDataset,
   profileDataset,
+  useSample as takeSample,
 } from "./generated";
 import { unwrap } from "./http";
 
@@ -69,7 +69,7 @@ export const sampleList = () =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-export const addSample = (name: string) => unwrap(createSample({ path: { name } }));
+export const addSample = (name: string) => unwrap(takeSample({ path: { name } }));
 
 export const removeDataset = (id: string) => unwrap(deleteDataset({ path: { dataset_id: id } }));
 

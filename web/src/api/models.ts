@@ -1,13 +1,13 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import {
   createModelVersion,
-  deleteAlias,
   deleteModel,
+  deleteModelAlias,
   deleteModelVersion,
   getModel,
   listModels,
   listModelVersions,
-  putAlias,
+  putModelAlias,
 } from "./generated";
 import { readAll, unwrap } from "./http";
 
@@ -51,7 +51,8 @@ export const removeModel = (name: string) => unwrap(deleteModel({ path: { name }
 export const removeModelVersion = (name: string, version: number) =>
   unwrap(deleteModelVersion({ path: { name, version } }));
 export const setAlias = (name: string, alias: string, version: number) =>
-  unwrap(putAlias({ path: { name, alias }, body: { version } }));
-export const removeAlias = (name: string, alias: string) => unwrap(deleteAlias({ path: { name, alias } }));
+  unwrap(putModelAlias({ path: { name, alias }, body: { version } }));
+export const removeAlias = (name: string, alias: string) =>
+  unwrap(deleteModelAlias({ path: { name, alias } }));
 export const modelDownloadUrl = (name: string, version: number) =>
   `/api/v1/models/${encodeURIComponent(name)}/versions/${version}/download`;

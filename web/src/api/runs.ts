@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { listArtifacts, listLogs } from "./generated";
+import { listRunArtifacts, readRunLogs } from "./generated";
 import { unwrap } from "./http";
 
 export const runKeys = {
@@ -13,7 +13,7 @@ export const runLogs = (id: string, live: boolean) =>
   infiniteQueryOptions({
     queryKey: runKeys.logs(id),
     queryFn: ({ pageParam, signal }) =>
-      unwrap(listLogs({ path: { run_id: id }, query: { limit: 500, cursor: pageParam }, signal })),
+      unwrap(readRunLogs({ path: { run_id: id }, query: { limit: 500, cursor: pageParam }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     refetchInterval: live ? 3_000 : false,
@@ -22,7 +22,7 @@ export const runLogs = (id: string, live: boolean) =>
 export const runArtifacts = (id: string) =>
   queryOptions({
     queryKey: runKeys.artifacts(id),
-    queryFn: async ({ signal }) => (await unwrap(listArtifacts({ path: { run_id: id }, signal }))).items,
+    queryFn: async ({ signal }) => (await unwrap(listRunArtifacts({ path: { run_id: id }, signal }))).items,
   });
 
 export const artifactUrl = (id: string, path: string) =>

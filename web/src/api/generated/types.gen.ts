@@ -122,20 +122,6 @@ export type AttemptSummary = {
 };
 
 /**
- * Body_create_dataset_api_v1_datasets_post
- */
-export type BodyCreateDatasetApiV1DatasetsPost = {
-    /**
-     * File
-     */
-    file: Blob | File;
-    /**
-     * Name
-     */
-    name?: string | null;
-};
-
-/**
  * Budget
  *
  * When to stop. ``max_trials`` counts completed, pruned and failed trials; ``max_seconds`` time not paused.
@@ -513,6 +499,26 @@ export type EndpointTarget = {
 };
 
 /**
+ * ExecutorInfo
+ *
+ * Where workers run. ``slots`` is how many may run at once, null where nothing bounds them.
+ */
+export type ExecutorInfo = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Slots
+     */
+    slots: number | null;
+    /**
+     * Busy
+     */
+    busy: number;
+};
+
+/**
  * Experiment
  *
  * An experiment as it stands. ``reason`` is a sentence when it waits, failed or was stopped.
@@ -753,16 +759,6 @@ export type FloatParameter = {
 };
 
 /**
- * HTTPValidationError
- */
-export type HttpValidationError = {
-    /**
-     * Detail
-     */
-    detail?: Array<ValidationError>;
-};
-
-/**
  * Histogram
  *
  * ``counts[i]`` values lie in ``[edges[i], edges[i + 1])``, the last bin closed.
@@ -874,6 +870,18 @@ export type Lineage = {
 };
 
 /**
+ * LogBatch
+ *
+ * Up to 5,000 lines at once.
+ */
+export type LogBatch = {
+    /**
+     * Lines
+     */
+    lines: Array<LogLine>;
+};
+
+/**
  * LogEntry
  *
  * A log line as read back.
@@ -898,11 +906,47 @@ export type LogEntry = {
 };
 
 /**
+ * LogLine
+ *
+ * A line of a run's log. ``seq`` is the writer's own count from 0: a line sent twice is kept once.
+ */
+export type LogLine = {
+    /**
+     * Seq
+     */
+    seq: number;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Level
+     */
+    level?: 'debug' | 'info' | 'warning' | 'error';
+    /**
+     * Message
+     */
+    message: string;
+};
+
+/**
  * Metric
  *
  * What is optimised, on the validation rows; always in its own unit, never negated.
  */
 export type Metric = 'auc' | 'logloss' | 'accuracy' | 'f1_macro' | 'rmse' | 'mae' | 'r2';
+
+/**
+ * MetricBatch
+ *
+ * Up to 10,000 points at once.
+ */
+export type MetricBatch = {
+    /**
+     * Points
+     */
+    points: Array<MetricPoint>;
+};
 
 /**
  * MetricList
@@ -914,6 +958,30 @@ export type MetricList = {
      * Items
      */
     items: Array<MetricSeries>;
+};
+
+/**
+ * MetricPoint
+ *
+ * One value of a series. Sent again with the same (``name``, ``step``), the later value stands.
+ */
+export type MetricPoint = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Step
+     */
+    step: number;
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * At
+     */
+    at?: string | null;
 };
 
 /**
@@ -964,6 +1032,22 @@ export type Model = {
      * Created At
      */
     created_at: string;
+};
+
+/**
+ * ModelCreate
+ *
+ * A model: a name under which versions gather.
+ */
+export type ModelCreate = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Description
+     */
+    description?: string;
 };
 
 /**
@@ -1169,6 +1253,20 @@ export type PageModel = {
 };
 
 /**
+ * Page[Run]
+ */
+export type PageRun = {
+    /**
+     * Items
+     */
+    items: Array<Run>;
+    /**
+     * Next Cursor
+     */
+    next_cursor?: string | null;
+};
+
+/**
  * Page[Sample]
  */
 export type PageSample = {
@@ -1176,6 +1274,20 @@ export type PageSample = {
      * Items
      */
     items: Array<Sample>;
+    /**
+     * Next Cursor
+     */
+    next_cursor?: string | null;
+};
+
+/**
+ * Page[TrainerInfo]
+ */
+export type PageTrainerInfo = {
+    /**
+     * Items
+     */
+    items: Array<TrainerInfo>;
     /**
      * Next Cursor
      */
@@ -1194,6 +1306,38 @@ export type PageTrial = {
      * Next Cursor
      */
     next_cursor?: string | null;
+};
+
+/**
+ * ParameterInfo
+ *
+ * What a trainer's parameter may be. ``above`` says that ``low`` itself is not allowed.
+ */
+export type ParameterInfo = {
+    /**
+     * Type
+     */
+    type: 'int' | 'float' | 'categorical';
+    /**
+     * Default
+     */
+    default: boolean | number | number | string;
+    /**
+     * Low
+     */
+    low?: number | null;
+    /**
+     * High
+     */
+    high?: number | null;
+    /**
+     * Above
+     */
+    above?: boolean;
+    /**
+     * Choices
+     */
+    choices?: Array<boolean | number | number | string> | null;
 };
 
 /**
@@ -1435,6 +1579,70 @@ export type Run = {
 };
 
 /**
+ * RunCreate
+ *
+ * A run. Made again with the same ``id``, or the same (``trial_id``, ``attempt``), it answers what is there.
+ */
+export type RunCreate = {
+    /**
+     * Id
+     */
+    id?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+    /**
+     * Experiment Id
+     */
+    experiment_id?: string | null;
+    /**
+     * Trial Id
+     */
+    trial_id?: string | null;
+    /**
+     * Trial Number
+     */
+    trial_number?: number | null;
+    /**
+     * Attempt
+     */
+    attempt?: number | null;
+    /**
+     * Dataset Id
+     */
+    dataset_id?: string | null;
+    /**
+     * Params
+     */
+    params?: {
+        [key: string]: boolean | number | number | string;
+    };
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * RunFinish
+ *
+ * Ends a run. Safe to repeat with the same state; another final state is a conflict.
+ */
+export type RunFinish = {
+    /**
+     * State
+     */
+    state: 'completed' | 'pruned' | 'failed' | 'stopped' | 'lost';
+    /**
+     * Reason
+     */
+    reason?: string | null;
+};
+
+/**
  * RunState
  *
  * Where a run is; all but ``running`` are final.
@@ -1443,6 +1651,8 @@ export type RunState = 'running' | 'completed' | 'pruned' | 'failed' | 'stopped'
 
 /**
  * Sample
+ *
+ * A data set that comes with the installation, one call away; ``target`` is the column one would predict.
  */
 export type Sample = {
     /**
@@ -1497,6 +1707,8 @@ export type SeriesPoint = {
 
 /**
  * ServiceStatus
+ *
+ * A service as the gateway sees it; ``detail`` says why it is not ready.
  */
 export type ServiceStatus = {
     /**
@@ -1651,6 +1863,11 @@ export type SuggestionRequest = {
 
 /**
  * System
+ *
+ * The answer of ``/api/v1/system``.
+ *
+ * ``workers`` is how many trials may run at once, null while the tuner does not say. ``data_dir`` is null where
+ * the data is not in a folder of one machine.
  */
 export type System = {
     /**
@@ -1664,7 +1881,7 @@ export type System = {
     /**
      * Workers
      */
-    workers: number;
+    workers?: number | null;
     /**
      * Started At
      */
@@ -1672,7 +1889,7 @@ export type System = {
     /**
      * Data Dir
      */
-    data_dir: string;
+    data_dir?: string | null;
 };
 
 /**
@@ -1681,6 +1898,32 @@ export type System = {
  * What is predicted.
  */
 export type Task = 'binary' | 'multiclass' | 'regression';
+
+/**
+ * TrainerInfo
+ *
+ * A trainer, with every parameter that a search space may name.
+ */
+export type TrainerInfo = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Tasks
+     */
+    tasks: Array<Task>;
+    /**
+     * Parameters
+     */
+    parameters: {
+        [key: string]: ParameterInfo;
+    };
+};
 
 /**
  * Trial
@@ -1934,39 +2177,18 @@ export type TrialResult = {
 };
 
 /**
+ * TrialSort
+ *
+ * Orders of a list of trials: ``value`` puts the best first.
+ */
+export type TrialSort = 'number' | '-number' | 'value';
+
+/**
  * TrialState
  *
  * Where a trial is. The last four are final.
  */
 export type TrialState = 'queued' | 'leased' | 'running' | 'completed' | 'pruned' | 'failed' | 'stopped';
-
-/**
- * ValidationError
- */
-export type ValidationError = {
-    /**
-     * Location
-     */
-    loc: Array<string | number>;
-    /**
-     * Message
-     */
-    msg: string;
-    /**
-     * Error Type
-     */
-    type: string;
-    /**
-     * Input
-     */
-    input?: unknown;
-    /**
-     * Context
-     */
-    ctx?: {
-        [key: string]: unknown;
-    };
-};
 
 /**
  * ValueCount
@@ -1984,21 +2206,34 @@ export type ValueCount = {
     count: number;
 };
 
-export type GetSystemData = {
+export type ListAlgorithmsData = {
     body?: never;
     path?: never;
     query?: never;
-    url: '/api/v1/system';
+    url: '/api/v1/algorithms';
 };
 
-export type GetSystemResponses = {
+export type ListAlgorithmsErrors = {
+    /**
+     * `not_ready`
+     */
+    503: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ListAlgorithmsError = ListAlgorithmsErrors[keyof ListAlgorithmsErrors];
+
+export type ListAlgorithmsResponses = {
     /**
      * Successful Response
      */
-    200: System;
+    200: PageAlgorithmInfo;
 };
 
-export type GetSystemResponse = GetSystemResponses[keyof GetSystemResponses];
+export type ListAlgorithmsResponse = ListAlgorithmsResponses[keyof ListAlgorithmsResponses];
 
 export type ListDatasetsData = {
     body?: never;
@@ -2006,14 +2241,20 @@ export type ListDatasetsData = {
     query?: {
         /**
          * Name
+         *
+         * Only versions of this name.
          */
         name?: string | null;
         /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
     };
@@ -2022,9 +2263,13 @@ export type ListDatasetsData = {
 
 export type ListDatasetsErrors = {
     /**
-     * Validation Error
+     * `invalid_request`
      */
-    422: HttpValidationError;
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ListDatasetsError = ListDatasetsErrors[keyof ListDatasetsErrors];
@@ -2039,7 +2284,33 @@ export type ListDatasetsResponses = {
 export type ListDatasetsResponse = ListDatasetsResponses[keyof ListDatasetsResponses];
 
 export type CreateDatasetData = {
-    body: BodyCreateDatasetApiV1DatasetsPost;
+    /**
+     * DatasetUpload
+     */
+    body: {
+        /**
+         * CSV, TSV or Parquet.
+         */
+        file: Blob | File;
+        /**
+         * Name of the data set; by default the file's, without its ending.
+         */
+        name?: string;
+    };
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * A text of your own; the same call with the same key is carried out once.
+         */
+        'Idempotency-Key'?: string | null;
+        /**
+         * Prefer
+         *
+         * `respond-async`: answer before the file is read.
+         */
+        prefer?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/datasets';
@@ -2047,18 +2318,46 @@ export type CreateDatasetData = {
 
 export type CreateDatasetErrors = {
     /**
-     * Validation Error
+     * `conflict`
      */
-    422: HttpValidationError;
+    409: Problem;
+    /**
+     * `body_too_large`
+     */
+    413: Problem;
+    /**
+     * `unsupported_media_type`
+     */
+    415: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `storage_full`
+     */
+    507: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type CreateDatasetError = CreateDatasetErrors[keyof CreateDatasetErrors];
 
 export type CreateDatasetResponses = {
     /**
+     * The same bytes are there under this name.
+     */
+    200: Dataset;
+    /**
      * Successful Response
      */
     201: Dataset;
+    /**
+     * The file has arrived and will be read (`Prefer: respond-async`).
+     */
+    202: Dataset;
 };
 
 export type CreateDatasetResponse = CreateDatasetResponses[keyof CreateDatasetResponses];
@@ -2077,9 +2376,21 @@ export type DeleteDatasetData = {
 
 export type DeleteDatasetErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type DeleteDatasetError = DeleteDatasetErrors[keyof DeleteDatasetErrors];
@@ -2107,9 +2418,17 @@ export type GetDatasetData = {
 
 export type GetDatasetErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type GetDatasetError = GetDatasetErrors[keyof GetDatasetErrors];
@@ -2123,6 +2442,94 @@ export type GetDatasetResponses = {
 
 export type GetDatasetResponse = GetDatasetResponses[keyof GetDatasetResponses];
 
+export type DownloadDatasetData = {
+    body?: never;
+    path: {
+        /**
+         * Dataset Id
+         */
+        dataset_id: string;
+    };
+    query?: never;
+    url: '/api/v1/datasets/{dataset_id}/content';
+};
+
+export type DownloadDatasetErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    416: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type DownloadDatasetError = DownloadDatasetErrors[keyof DownloadDatasetErrors];
+
+export type DownloadDatasetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Blob | File;
+};
+
+export type DownloadDatasetResponse = DownloadDatasetResponses[keyof DownloadDatasetResponses];
+
+export type DownloadDatasetParquetData = {
+    body?: never;
+    path: {
+        /**
+         * Dataset Id
+         */
+        dataset_id: string;
+    };
+    query?: never;
+    url: '/api/v1/datasets/{dataset_id}/parquet';
+};
+
+export type DownloadDatasetParquetErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    416: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type DownloadDatasetParquetError = DownloadDatasetParquetErrors[keyof DownloadDatasetParquetErrors];
+
+export type DownloadDatasetParquetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Blob | File;
+};
+
+export type DownloadDatasetParquetResponse = DownloadDatasetParquetResponses[keyof DownloadDatasetParquetResponses];
+
 export type PreviewDatasetData = {
     body?: never;
     path: {
@@ -2134,6 +2541,8 @@ export type PreviewDatasetData = {
     query?: {
         /**
          * Limit
+         *
+         * Rows.
          */
         limit?: number;
     };
@@ -2142,9 +2551,21 @@ export type PreviewDatasetData = {
 
 export type PreviewDatasetErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type PreviewDatasetError = PreviewDatasetErrors[keyof PreviewDatasetErrors];
@@ -2172,9 +2593,21 @@ export type ProfileDatasetData = {
 
 export type ProfileDatasetErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ProfileDatasetError = ProfileDatasetErrors[keyof ProfileDatasetErrors];
@@ -2188,23 +2621,49 @@ export type ProfileDatasetResponses = {
 
 export type ProfileDatasetResponse = ProfileDatasetResponses[keyof ProfileDatasetResponses];
 
-export type ListSamplesData = {
+export type ListEndpointsData = {
     body?: never;
     path?: never;
-    query?: never;
-    url: '/api/v1/samples';
+    query?: {
+        /**
+         * Limit
+         *
+         * Items a page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/endpoints';
 };
 
-export type ListSamplesResponses = {
+export type ListEndpointsErrors = {
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ListEndpointsError = ListEndpointsErrors[keyof ListEndpointsErrors];
+
+export type ListEndpointsResponses = {
     /**
      * Successful Response
      */
-    200: PageSample;
+    200: PageEndpoint;
 };
 
-export type ListSamplesResponse = ListSamplesResponses[keyof ListSamplesResponses];
+export type ListEndpointsResponse = ListEndpointsResponses[keyof ListEndpointsResponses];
 
-export type CreateSampleData = {
+export type DeleteEndpointData = {
     body?: never;
     path: {
         /**
@@ -2213,51 +2672,239 @@ export type CreateSampleData = {
         name: string;
     };
     query?: never;
-    url: '/api/v1/samples/{name}';
+    url: '/api/v1/endpoints/{name}';
 };
 
-export type CreateSampleErrors = {
+export type DeleteEndpointErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type CreateSampleError = CreateSampleErrors[keyof CreateSampleErrors];
+export type DeleteEndpointError = DeleteEndpointErrors[keyof DeleteEndpointErrors];
 
-export type CreateSampleResponses = {
+export type DeleteEndpointResponses = {
     /**
      * Successful Response
      */
-    201: Dataset;
+    204: void;
 };
 
-export type CreateSampleResponse = CreateSampleResponses[keyof CreateSampleResponses];
+export type DeleteEndpointResponse = DeleteEndpointResponses[keyof DeleteEndpointResponses];
 
-export type SuggestExperimentData = {
-    body: SuggestionRequest;
+export type GetEndpointData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/endpoints/{name}';
+};
+
+export type GetEndpointErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type GetEndpointError = GetEndpointErrors[keyof GetEndpointErrors];
+
+export type GetEndpointResponses = {
+    /**
+     * Successful Response
+     */
+    200: Endpoint;
+};
+
+export type GetEndpointResponse = GetEndpointResponses[keyof GetEndpointResponses];
+
+export type PutEndpointData = {
+    body: EndpointPut;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/endpoints/{name}';
+};
+
+export type PutEndpointErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `no_completed_trial`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `upstream_unavailable`
+     */
+    502: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type PutEndpointError = PutEndpointErrors[keyof PutEndpointErrors];
+
+export type PutEndpointResponses = {
+    /**
+     * Successful Response
+     */
+    200: Endpoint;
+    /**
+     * Made.
+     */
+    201: Endpoint;
+};
+
+export type PutEndpointResponse = PutEndpointResponses[keyof PutEndpointResponses];
+
+export type PredictData = {
+    body: PredictRequest;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/endpoints/{name}/predict';
+};
+
+export type PredictErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `body_too_large`
+     */
+    413: Problem;
+    /**
+     * `unsupported_media_type`
+     */
+    415: Problem;
+    /**
+     * `invalid_request`, `invalid_instances`
+     */
+    422: Problem;
+    /**
+     * `endpoint_not_ready`
+     */
+    503: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type PredictError = PredictErrors[keyof PredictErrors];
+
+export type PredictResponses = {
+    /**
+     * Successful Response
+     */
+    200: PredictAnswer;
+};
+
+export type PredictResponse = PredictResponses[keyof PredictResponses];
+
+export type GetEndpointSchemaData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/endpoints/{name}/schema';
+};
+
+export type GetEndpointSchemaErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `endpoint_not_ready`
+     */
+    503: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type GetEndpointSchemaError = GetEndpointSchemaErrors[keyof GetEndpointSchemaErrors];
+
+export type GetEndpointSchemaResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndpointSchema;
+};
+
+export type GetEndpointSchemaResponse = GetEndpointSchemaResponses[keyof GetEndpointSchemaResponses];
+
+export type GetExecutorData = {
+    body?: never;
     path?: never;
     query?: never;
-    url: '/api/v1/suggestions';
+    url: '/api/v1/executor';
 };
 
-export type SuggestExperimentErrors = {
+export type GetExecutorErrors = {
     /**
-     * Validation Error
+     * Any other problem.
      */
-    422: HttpValidationError;
+    default: Problem;
 };
 
-export type SuggestExperimentError = SuggestExperimentErrors[keyof SuggestExperimentErrors];
+export type GetExecutorError = GetExecutorErrors[keyof GetExecutorErrors];
 
-export type SuggestExperimentResponses = {
+export type GetExecutorResponses = {
     /**
      * Successful Response
      */
-    200: Suggestion;
+    200: ExecutorInfo;
 };
 
-export type SuggestExperimentResponse = SuggestExperimentResponses[keyof SuggestExperimentResponses];
+export type GetExecutorResponse = GetExecutorResponses[keyof GetExecutorResponses];
 
 export type ListExperimentsData = {
     body?: never;
@@ -2265,21 +2912,47 @@ export type ListExperimentsData = {
     query?: {
         /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
+        /**
+         * Dataset Id
+         *
+         * Only those of this data set version.
+         */
+        dataset_id?: string | null;
+        /**
+         * State
+         *
+         * Only those in one of these states.
+         */
+        state?: Array<ExperimentState> | null;
+        /**
+         * Name
+         *
+         * Only the one of this name.
+         */
+        name?: string | null;
     };
     url: '/api/v1/experiments';
 };
 
 export type ListExperimentsErrors = {
     /**
-     * Validation Error
+     * `invalid_request`
      */
-    422: HttpValidationError;
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ListExperimentsError = ListExperimentsErrors[keyof ListExperimentsErrors];
@@ -2295,6 +2968,14 @@ export type ListExperimentsResponse = ListExperimentsResponses[keyof ListExperim
 
 export type CreateExperimentData = {
     body: ExperimentCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * A text of your own; the same call with the same key is carried out once.
+         */
+        'Idempotency-Key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/experiments';
@@ -2302,14 +2983,34 @@ export type CreateExperimentData = {
 
 export type CreateExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `name_taken`, `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `upstream_unavailable`
+     */
+    502: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type CreateExperimentError = CreateExperimentErrors[keyof CreateExperimentErrors];
 
 export type CreateExperimentResponses = {
+    /**
+     * The same call, with the same key, made it before.
+     */
+    200: Experiment;
     /**
      * Successful Response
      */
@@ -2332,9 +3033,21 @@ export type DeleteExperimentData = {
 
 export type DeleteExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type DeleteExperimentError = DeleteExperimentErrors[keyof DeleteExperimentErrors];
@@ -2362,9 +3075,17 @@ export type GetExperimentData = {
 
 export type GetExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type GetExperimentError = GetExperimentErrors[keyof GetExperimentErrors];
@@ -2378,35 +3099,62 @@ export type GetExperimentResponses = {
 
 export type GetExperimentResponse = GetExperimentResponses[keyof GetExperimentResponses];
 
-export type StopExperimentData = {
+export type StreamEventsData = {
     body?: never;
+    headers?: {
+        /**
+         * Last-Event-Id
+         *
+         * Where a reader that comes back left off.
+         */
+        'last-event-id'?: string | null;
+    };
     path: {
         /**
          * Experiment Id
          */
         experiment_id: string;
     };
-    query?: never;
-    url: '/api/v1/experiments/{experiment_id}/stop';
+    query?: {
+        /**
+         * After
+         *
+         * Begin after this event.
+         */
+        after?: number | null;
+    };
+    url: '/api/v1/experiments/{experiment_id}/events';
 };
 
-export type StopExperimentErrors = {
+export type StreamEventsErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
-};
-
-export type StopExperimentError = StopExperimentErrors[keyof StopExperimentErrors];
-
-export type StopExperimentResponses = {
+    404: Problem;
     /**
-     * Successful Response
+     * `gone`
      */
-    200: Experiment;
+    410: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type StopExperimentResponse = StopExperimentResponses[keyof StopExperimentResponses];
+export type StreamEventsError = StreamEventsErrors[keyof StreamEventsErrors];
+
+export type StreamEventsResponses = {
+    /**
+     * `text/event-stream`: the `data` of each message is an `Event`, its `id` the `seq`.
+     */
+    200: string;
+};
+
+export type StreamEventsResponse = StreamEventsResponses[keyof StreamEventsResponses];
 
 export type PauseExperimentData = {
     body?: never;
@@ -2422,9 +3170,21 @@ export type PauseExperimentData = {
 
 export type PauseExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `experiment_finished`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type PauseExperimentError = PauseExperimentErrors[keyof PauseExperimentErrors];
@@ -2452,9 +3212,21 @@ export type ResumeExperimentData = {
 
 export type ResumeExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `experiment_finished`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ResumeExperimentError = ResumeExperimentErrors[keyof ResumeExperimentErrors];
@@ -2468,6 +3240,48 @@ export type ResumeExperimentResponses = {
 
 export type ResumeExperimentResponse = ResumeExperimentResponses[keyof ResumeExperimentResponses];
 
+export type StopExperimentData = {
+    body?: never;
+    path: {
+        /**
+         * Experiment Id
+         */
+        experiment_id: string;
+    };
+    query?: never;
+    url: '/api/v1/experiments/{experiment_id}/stop';
+};
+
+export type StopExperimentErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `experiment_finished`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type StopExperimentError = StopExperimentErrors[keyof StopExperimentErrors];
+
+export type StopExperimentResponses = {
+    /**
+     * Successful Response
+     */
+    200: Experiment;
+};
+
+export type StopExperimentResponse = StopExperimentResponses[keyof StopExperimentResponses];
+
 export type ListTrialsData = {
     body?: never;
     path: {
@@ -2478,11 +3292,25 @@ export type ListTrialsData = {
     };
     query?: {
         /**
+         * `number`, `-number` (newest first) or `value` (best first, those without last).
+         */
+        sort?: TrialSort;
+        /**
+         * State
+         *
+         * Only those in one of these states.
+         */
+        state?: Array<TrialState> | null;
+        /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
     };
@@ -2491,9 +3319,17 @@ export type ListTrialsData = {
 
 export type ListTrialsErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ListTrialsError = ListTrialsErrors[keyof ListTrialsErrors];
@@ -2525,9 +3361,17 @@ export type GetTrialData = {
 
 export type GetTrialErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type GetTrialError = GetTrialErrors[keyof GetTrialErrors];
@@ -2541,227 +3385,20 @@ export type GetTrialResponses = {
 
 export type GetTrialResponse = GetTrialResponses[keyof GetTrialResponses];
 
-export type StreamEventsData = {
-    body?: never;
-    headers?: {
-        /**
-         * Last-Event-Id
-         */
-        'last-event-id'?: number | null;
-    };
-    path: {
-        /**
-         * Experiment Id
-         */
-        experiment_id: string;
-    };
-    query?: never;
-    url: '/api/v1/experiments/{experiment_id}/events';
-};
-
-export type StreamEventsErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type StreamEventsError = StreamEventsErrors[keyof StreamEventsErrors];
-
-export type StreamEventsResponses = {
-    /**
-     * Successful Response
-     */
-    200: unknown;
-};
-
-export type ListAlgorithmsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/v1/algorithms';
-};
-
-export type ListAlgorithmsResponses = {
-    /**
-     * Successful Response
-     */
-    200: PageAlgorithmInfo;
-};
-
-export type ListAlgorithmsResponse = ListAlgorithmsResponses[keyof ListAlgorithmsResponses];
-
-export type GetRunData = {
-    body?: never;
-    path: {
-        /**
-         * Run Id
-         */
-        run_id: string;
-    };
-    query?: never;
-    url: '/api/v1/runs/{run_id}';
-};
-
-export type GetRunErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type GetRunError = GetRunErrors[keyof GetRunErrors];
-
-export type GetRunResponses = {
-    /**
-     * Successful Response
-     */
-    200: Run;
-};
-
-export type GetRunResponse = GetRunResponses[keyof GetRunResponses];
-
-export type ListLogsData = {
-    body?: never;
-    path: {
-        /**
-         * Run Id
-         */
-        run_id: string;
-    };
-    query?: {
-        /**
-         * Limit
-         */
-        limit?: number;
-        /**
-         * Cursor
-         */
-        cursor?: string | null;
-    };
-    url: '/api/v1/runs/{run_id}/logs';
-};
-
-export type ListLogsErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type ListLogsError = ListLogsErrors[keyof ListLogsErrors];
-
-export type ListLogsResponses = {
-    /**
-     * Successful Response
-     */
-    200: PageLogEntry;
-};
-
-export type ListLogsResponse = ListLogsResponses[keyof ListLogsResponses];
-
-export type ListMetricsData = {
-    body?: never;
-    path: {
-        /**
-         * Run Id
-         */
-        run_id: string;
-    };
-    query?: never;
-    url: '/api/v1/runs/{run_id}/metrics';
-};
-
-export type ListMetricsErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type ListMetricsError = ListMetricsErrors[keyof ListMetricsErrors];
-
-export type ListMetricsResponses = {
-    /**
-     * Successful Response
-     */
-    200: MetricList;
-};
-
-export type ListMetricsResponse = ListMetricsResponses[keyof ListMetricsResponses];
-
-export type ListArtifactsData = {
-    body?: never;
-    path: {
-        /**
-         * Run Id
-         */
-        run_id: string;
-    };
-    query?: never;
-    url: '/api/v1/runs/{run_id}/artifacts';
-};
-
-export type ListArtifactsErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type ListArtifactsError = ListArtifactsErrors[keyof ListArtifactsErrors];
-
-export type ListArtifactsResponses = {
-    /**
-     * Successful Response
-     */
-    200: PageArtifact;
-};
-
-export type ListArtifactsResponse = ListArtifactsResponses[keyof ListArtifactsResponses];
-
-export type ReadArtifactData = {
-    body?: never;
-    path: {
-        /**
-         * Run Id
-         */
-        run_id: string;
-        /**
-         * Path
-         */
-        path: string;
-    };
-    query?: never;
-    url: '/api/v1/runs/{run_id}/artifacts/{path}';
-};
-
-export type ReadArtifactErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type ReadArtifactError = ReadArtifactErrors[keyof ReadArtifactErrors];
-
-export type ReadArtifactResponses = {
-    /**
-     * Successful Response
-     */
-    200: unknown;
-};
-
 export type ListModelsData = {
     body?: never;
     path?: never;
     query?: {
         /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
     };
@@ -2770,9 +3407,13 @@ export type ListModelsData = {
 
 export type ListModelsErrors = {
     /**
-     * Validation Error
+     * `invalid_request`
      */
-    422: HttpValidationError;
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ListModelsError = ListModelsErrors[keyof ListModelsErrors];
@@ -2786,11 +3427,46 @@ export type ListModelsResponses = {
 
 export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
 
+export type CreateModelData = {
+    body: ModelCreate;
+    path?: never;
+    query?: never;
+    url: '/api/v1/models';
+};
+
+export type CreateModelErrors = {
+    /**
+     * `name_taken`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type CreateModelError = CreateModelErrors[keyof CreateModelErrors];
+
+export type CreateModelResponses = {
+    /**
+     * Successful Response
+     */
+    201: Model;
+};
+
+export type CreateModelResponse = CreateModelResponses[keyof CreateModelResponses];
+
 export type DeleteModelData = {
     body?: never;
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
     };
@@ -2800,9 +3476,21 @@ export type DeleteModelData = {
 
 export type DeleteModelErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type DeleteModelError = DeleteModelErrors[keyof DeleteModelErrors];
@@ -2821,6 +3509,8 @@ export type GetModelData = {
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
     };
@@ -2830,9 +3520,17 @@ export type GetModelData = {
 
 export type GetModelErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type GetModelError = GetModelErrors[keyof GetModelErrors];
@@ -2846,21 +3544,209 @@ export type GetModelResponses = {
 
 export type GetModelResponse = GetModelResponses[keyof GetModelResponses];
 
+export type ListModelAliasesData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         *
+         * Name of the model.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/models/{name}/aliases';
+};
+
+export type ListModelAliasesErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ListModelAliasesError = ListModelAliasesErrors[keyof ListModelAliasesErrors];
+
+export type ListModelAliasesResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageAlias;
+};
+
+export type ListModelAliasesResponse = ListModelAliasesResponses[keyof ListModelAliasesResponses];
+
+export type DeleteModelAliasData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         *
+         * Name of the model.
+         */
+        name: string;
+        /**
+         * Alias
+         *
+         * Name of the alias.
+         */
+        alias: string;
+    };
+    query?: never;
+    url: '/api/v1/models/{name}/aliases/{alias}';
+};
+
+export type DeleteModelAliasErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type DeleteModelAliasError = DeleteModelAliasErrors[keyof DeleteModelAliasErrors];
+
+export type DeleteModelAliasResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteModelAliasResponse = DeleteModelAliasResponses[keyof DeleteModelAliasResponses];
+
+export type GetModelAliasData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         *
+         * Name of the model.
+         */
+        name: string;
+        /**
+         * Alias
+         *
+         * Name of the alias.
+         */
+        alias: string;
+    };
+    query?: never;
+    url: '/api/v1/models/{name}/aliases/{alias}';
+};
+
+export type GetModelAliasErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type GetModelAliasError = GetModelAliasErrors[keyof GetModelAliasErrors];
+
+export type GetModelAliasResponses = {
+    /**
+     * Successful Response
+     */
+    200: Alias;
+};
+
+export type GetModelAliasResponse = GetModelAliasResponses[keyof GetModelAliasResponses];
+
+export type PutModelAliasData = {
+    body: AliasPut;
+    path: {
+        /**
+         * Name
+         *
+         * Name of the model.
+         */
+        name: string;
+        /**
+         * Alias
+         *
+         * Name of the alias.
+         */
+        alias: string;
+    };
+    query?: never;
+    url: '/api/v1/models/{name}/aliases/{alias}';
+};
+
+export type PutModelAliasErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type PutModelAliasError = PutModelAliasErrors[keyof PutModelAliasErrors];
+
+export type PutModelAliasResponses = {
+    /**
+     * Successful Response
+     */
+    200: Alias;
+};
+
+export type PutModelAliasResponse = PutModelAliasResponses[keyof PutModelAliasResponses];
+
 export type ListModelVersionsData = {
     body?: never;
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
     };
     query?: {
         /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
     };
@@ -2869,9 +3755,17 @@ export type ListModelVersionsData = {
 
 export type ListModelVersionsErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type ListModelVersionsError = ListModelVersionsErrors[keyof ListModelVersionsErrors];
@@ -2890,6 +3784,8 @@ export type CreateModelVersionData = {
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
     };
@@ -2899,14 +3795,30 @@ export type CreateModelVersionData = {
 
 export type CreateModelVersionErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `not_a_bundle`, `unsafe_artifact`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type CreateModelVersionError = CreateModelVersionErrors[keyof CreateModelVersionErrors];
 
 export type CreateModelVersionResponses = {
+    /**
+     * The version was made of this bundle before.
+     */
+    200: ModelVersion;
     /**
      * Successful Response
      */
@@ -2920,6 +3832,8 @@ export type DeleteModelVersionData = {
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
         /**
@@ -2933,9 +3847,21 @@ export type DeleteModelVersionData = {
 
 export type DeleteModelVersionErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type DeleteModelVersionError = DeleteModelVersionErrors[keyof DeleteModelVersionErrors];
@@ -2954,6 +3880,8 @@ export type GetModelVersionData = {
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
         /**
@@ -2967,9 +3895,17 @@ export type GetModelVersionData = {
 
 export type GetModelVersionErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type GetModelVersionError = GetModelVersionErrors[keyof GetModelVersionErrors];
@@ -2988,6 +3924,8 @@ export type DownloadModelVersionData = {
     path: {
         /**
          * Name
+         *
+         * Name of the model.
          */
         name: string;
         /**
@@ -3001,9 +3939,17 @@ export type DownloadModelVersionData = {
 
 export type DownloadModelVersionErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
 export type DownloadModelVersionError = DownloadModelVersionErrors[keyof DownloadModelVersionErrors];
@@ -3012,172 +3958,695 @@ export type DownloadModelVersionResponses = {
     /**
      * Successful Response
      */
-    200: unknown;
+    200: Blob | File;
 };
 
-export type ListAliasesData = {
+export type DownloadModelVersionResponse = DownloadModelVersionResponses[keyof DownloadModelVersionResponses];
+
+export type GetModelVersionFileData = {
     body?: never;
     path: {
         /**
          * Name
-         */
-        name: string;
-    };
-    query?: never;
-    url: '/api/v1/models/{name}/aliases';
-};
-
-export type ListAliasesErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type ListAliasesError = ListAliasesErrors[keyof ListAliasesErrors];
-
-export type ListAliasesResponses = {
-    /**
-     * Successful Response
-     */
-    200: PageAlias;
-};
-
-export type ListAliasesResponse = ListAliasesResponses[keyof ListAliasesResponses];
-
-export type DeleteAliasData = {
-    body?: never;
-    path: {
-        /**
-         * Name
+         *
+         * Name of the model.
          */
         name: string;
         /**
-         * Alias
+         * Version
          */
-        alias: string;
+        version: number;
+        /**
+         * Path
+         */
+        path: string;
     };
     query?: never;
-    url: '/api/v1/models/{name}/aliases/{alias}';
+    url: '/api/v1/models/{name}/versions/{version}/files/{path}';
 };
 
-export type DeleteAliasErrors = {
+export type GetModelVersionFileErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    416: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type DeleteAliasError = DeleteAliasErrors[keyof DeleteAliasErrors];
+export type GetModelVersionFileError = GetModelVersionFileErrors[keyof GetModelVersionFileErrors];
 
-export type DeleteAliasResponses = {
+export type GetModelVersionFileResponses = {
     /**
      * Successful Response
      */
-    204: void;
+    200: Blob | File;
 };
 
-export type DeleteAliasResponse = DeleteAliasResponses[keyof DeleteAliasResponses];
+export type GetModelVersionFileResponse = GetModelVersionFileResponses[keyof GetModelVersionFileResponses];
 
-export type PutAliasData = {
-    body: AliasPut;
-    path: {
-        /**
-         * Name
-         */
-        name: string;
-        /**
-         * Alias
-         */
-        alias: string;
-    };
-    query?: never;
-    url: '/api/v1/models/{name}/aliases/{alias}';
-};
-
-export type PutAliasErrors = {
-    /**
-     * Validation Error
-     */
-    422: HttpValidationError;
-};
-
-export type PutAliasError = PutAliasErrors[keyof PutAliasErrors];
-
-export type PutAliasResponses = {
-    /**
-     * Successful Response
-     */
-    200: Alias;
-};
-
-export type PutAliasResponse = PutAliasResponses[keyof PutAliasResponses];
-
-export type ListEndpointsData = {
+export type ListRunsData = {
     body?: never;
     path?: never;
     query?: {
         /**
+         * Experiment Id
+         */
+        experiment_id?: string | null;
+        /**
          * Limit
+         *
+         * Items a page.
          */
         limit?: number;
         /**
          * Cursor
+         *
+         * `next_cursor` of the page before.
          */
         cursor?: string | null;
     };
-    url: '/api/v1/endpoints';
+    url: '/api/v1/runs';
 };
 
-export type ListEndpointsErrors = {
+export type ListRunsErrors = {
     /**
-     * Validation Error
+     * `invalid_request`
      */
-    422: HttpValidationError;
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type ListEndpointsError = ListEndpointsErrors[keyof ListEndpointsErrors];
+export type ListRunsError = ListRunsErrors[keyof ListRunsErrors];
 
-export type ListEndpointsResponses = {
+export type ListRunsResponses = {
     /**
      * Successful Response
      */
-    200: PageEndpoint;
+    200: PageRun;
 };
 
-export type ListEndpointsResponse = ListEndpointsResponses[keyof ListEndpointsResponses];
+export type ListRunsResponse = ListRunsResponses[keyof ListRunsResponses];
 
-export type DeleteEndpointData = {
+export type CreateRunData = {
+    body: RunCreate;
+    path?: never;
+    query?: never;
+    url: '/api/v1/runs';
+};
+
+export type CreateRunErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type CreateRunError = CreateRunErrors[keyof CreateRunErrors];
+
+export type CreateRunResponses = {
+    /**
+     * The run was there.
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type CreateRunResponse = CreateRunResponses[keyof CreateRunResponses];
+
+export type DeleteRunData = {
     body?: never;
     path: {
         /**
-         * Name
+         * Run Id
          */
-        name: string;
+        run_id: string;
     };
     query?: never;
-    url: '/api/v1/endpoints/{name}';
+    url: '/api/v1/runs/{run_id}';
 };
 
-export type DeleteEndpointErrors = {
+export type DeleteRunErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `in_use`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type DeleteEndpointError = DeleteEndpointErrors[keyof DeleteEndpointErrors];
+export type DeleteRunError = DeleteRunErrors[keyof DeleteRunErrors];
 
-export type DeleteEndpointResponses = {
+export type DeleteRunResponses = {
     /**
      * Successful Response
      */
     204: void;
 };
 
-export type DeleteEndpointResponse = DeleteEndpointResponses[keyof DeleteEndpointResponses];
+export type DeleteRunResponse = DeleteRunResponses[keyof DeleteRunResponses];
 
-export type GetEndpointData = {
+export type GetRunData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}';
+};
+
+export type GetRunErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type GetRunError = GetRunErrors[keyof GetRunErrors];
+
+export type GetRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type GetRunResponse = GetRunResponses[keyof GetRunResponses];
+
+export type ListRunArtifactsData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         *
+         * Items a page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/runs/{run_id}/artifacts';
+};
+
+export type ListRunArtifactsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ListRunArtifactsError = ListRunArtifactsErrors[keyof ListRunArtifactsErrors];
+
+export type ListRunArtifactsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageArtifact;
+};
+
+export type ListRunArtifactsResponse = ListRunArtifactsResponses[keyof ListRunArtifactsResponses];
+
+export type PutRunArtifactsData = {
+    /**
+     * ArtifactFiles
+     *
+     * Files by their paths, such as `model/manifest.json`.
+     */
+    body: {
+        [key: string]: Blob | File;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/artifacts';
+};
+
+export type PutRunArtifactsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `body_too_large`
+     */
+    413: Problem;
+    /**
+     * `invalid_request`, `unsafe_artifact`
+     */
+    422: Problem;
+    /**
+     * `storage_full`
+     */
+    507: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type PutRunArtifactsError = PutRunArtifactsErrors[keyof PutRunArtifactsErrors];
+
+export type PutRunArtifactsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageArtifact;
+};
+
+export type PutRunArtifactsResponse = PutRunArtifactsResponses[keyof PutRunArtifactsResponses];
+
+export type GetRunArtifactData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Path
+         */
+        path: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/artifacts/{path}';
+};
+
+export type GetRunArtifactErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    416: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type GetRunArtifactError = GetRunArtifactErrors[keyof GetRunArtifactErrors];
+
+export type GetRunArtifactResponses = {
+    /**
+     * Successful Response
+     */
+    200: Blob | File;
+};
+
+export type GetRunArtifactResponse = GetRunArtifactResponses[keyof GetRunArtifactResponses];
+
+export type PutRunArtifactData = {
+    body: Blob | File;
+    headers?: {
+        /**
+         * Content-Type
+         */
+        'content-type'?: string | null;
+        /**
+         * X-Content-Sha256
+         *
+         * Checked against the bytes that arrive.
+         */
+        'x-content-sha256'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Path
+         */
+        path: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/artifacts/{path}';
+};
+
+export type PutRunArtifactErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `body_too_large`
+     */
+    413: Problem;
+    /**
+     * `invalid_request`, `unsafe_artifact`
+     */
+    422: Problem;
+    /**
+     * `storage_full`
+     */
+    507: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type PutRunArtifactError = PutRunArtifactErrors[keyof PutRunArtifactErrors];
+
+export type PutRunArtifactResponses = {
+    /**
+     * There was a file under this path.
+     */
+    200: Artifact;
+    /**
+     * Successful Response
+     */
+    201: Artifact;
+};
+
+export type PutRunArtifactResponse = PutRunArtifactResponses[keyof PutRunArtifactResponses];
+
+export type FinishRunData = {
+    body: RunFinish;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/finish';
+};
+
+export type FinishRunErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type FinishRunError = FinishRunErrors[keyof FinishRunErrors];
+
+export type FinishRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type FinishRunResponse = FinishRunResponses[keyof FinishRunResponses];
+
+export type ReadRunLogsData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         *
+         * Items a page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/runs/{run_id}/logs';
+};
+
+export type ReadRunLogsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ReadRunLogsError = ReadRunLogsErrors[keyof ReadRunLogsErrors];
+
+export type ReadRunLogsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageLogEntry;
+};
+
+export type ReadRunLogsResponse = ReadRunLogsResponses[keyof ReadRunLogsResponses];
+
+export type WriteRunLogsData = {
+    body: LogBatch;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/logs';
+};
+
+export type WriteRunLogsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type WriteRunLogsError = WriteRunLogsErrors[keyof WriteRunLogsErrors];
+
+export type WriteRunLogsResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type WriteRunLogsResponse = WriteRunLogsResponses[keyof WriteRunLogsResponses];
+
+export type ReadRunMetricsData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/metrics';
+};
+
+export type ReadRunMetricsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ReadRunMetricsError = ReadRunMetricsErrors[keyof ReadRunMetricsErrors];
+
+export type ReadRunMetricsResponses = {
+    /**
+     * Successful Response
+     */
+    200: MetricList;
+};
+
+export type ReadRunMetricsResponse = ReadRunMetricsResponses[keyof ReadRunMetricsResponses];
+
+export type WriteRunMetricsData = {
+    body: MetricBatch;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/metrics';
+};
+
+export type WriteRunMetricsErrors = {
+    /**
+     * `not_found`
+     */
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type WriteRunMetricsError = WriteRunMetricsErrors[keyof WriteRunMetricsErrors];
+
+export type WriteRunMetricsResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type WriteRunMetricsResponse = WriteRunMetricsResponses[keyof WriteRunMetricsResponses];
+
+export type ListSamplesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/samples';
+};
+
+export type ListSamplesErrors = {
+    /**
+     * Any other problem.
+     */
+    default: Problem;
+};
+
+export type ListSamplesError = ListSamplesErrors[keyof ListSamplesErrors];
+
+export type ListSamplesResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageSample;
+};
+
+export type ListSamplesResponse = ListSamplesResponses[keyof ListSamplesResponses];
+
+export type UseSampleData = {
     body?: never;
     path: {
         /**
@@ -3186,113 +4655,130 @@ export type GetEndpointData = {
         name: string;
     };
     query?: never;
-    url: '/api/v1/endpoints/{name}';
+    url: '/api/v1/samples/{name}';
 };
 
-export type GetEndpointErrors = {
+export type UseSampleErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `storage_full`
+     */
+    507: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type GetEndpointError = GetEndpointErrors[keyof GetEndpointErrors];
+export type UseSampleError = UseSampleErrors[keyof UseSampleErrors];
 
-export type GetEndpointResponses = {
+export type UseSampleResponses = {
+    /**
+     * The sample is among the data sets already.
+     */
+    200: Dataset;
     /**
      * Successful Response
      */
-    200: Endpoint;
+    201: Dataset;
 };
 
-export type GetEndpointResponse = GetEndpointResponses[keyof GetEndpointResponses];
+export type UseSampleResponse = UseSampleResponses[keyof UseSampleResponses];
 
-export type PutEndpointData = {
-    body: EndpointPut;
-    path: {
-        /**
-         * Name
-         */
-        name: string;
-    };
+export type SuggestExperimentData = {
+    body: SuggestionRequest;
+    path?: never;
     query?: never;
-    url: '/api/v1/endpoints/{name}';
+    url: '/api/v1/suggestions';
 };
 
-export type PutEndpointErrors = {
+export type SuggestExperimentErrors = {
     /**
-     * Validation Error
+     * `not_found`
      */
-    422: HttpValidationError;
+    404: Problem;
+    /**
+     * `conflict`
+     */
+    409: Problem;
+    /**
+     * `invalid_request`
+     */
+    422: Problem;
+    /**
+     * `upstream_unavailable`
+     */
+    502: Problem;
+    /**
+     * Any other problem.
+     */
+    default: Problem;
 };
 
-export type PutEndpointError = PutEndpointErrors[keyof PutEndpointErrors];
+export type SuggestExperimentError = SuggestExperimentErrors[keyof SuggestExperimentErrors];
 
-export type PutEndpointResponses = {
+export type SuggestExperimentResponses = {
     /**
      * Successful Response
      */
-    200: Endpoint;
+    200: Suggestion;
 };
 
-export type PutEndpointResponse = PutEndpointResponses[keyof PutEndpointResponses];
+export type SuggestExperimentResponse = SuggestExperimentResponses[keyof SuggestExperimentResponses];
 
-export type GetEndpointSchemaData = {
+export type GetSystemData = {
     body?: never;
-    path: {
-        /**
-         * Name
-         */
-        name: string;
-    };
+    path?: never;
     query?: never;
-    url: '/api/v1/endpoints/{name}/schema';
+    url: '/api/v1/system';
 };
 
-export type GetEndpointSchemaErrors = {
+export type GetSystemErrors = {
     /**
-     * Validation Error
+     * Any other problem.
      */
-    422: HttpValidationError;
+    default: Problem;
 };
 
-export type GetEndpointSchemaError = GetEndpointSchemaErrors[keyof GetEndpointSchemaErrors];
+export type GetSystemError = GetSystemErrors[keyof GetSystemErrors];
 
-export type GetEndpointSchemaResponses = {
+export type GetSystemResponses = {
     /**
      * Successful Response
      */
-    200: EndpointSchema;
+    200: System;
 };
 
-export type GetEndpointSchemaResponse = GetEndpointSchemaResponses[keyof GetEndpointSchemaResponses];
+export type GetSystemResponse = GetSystemResponses[keyof GetSystemResponses];
 
-export type PredictData = {
-    body: PredictRequest;
-    path: {
-        /**
-         * Name
-         */
-        name: string;
-    };
+export type ListTrainersData = {
+    body?: never;
+    path?: never;
     query?: never;
-    url: '/api/v1/endpoints/{name}/predict';
+    url: '/api/v1/trainers';
 };
 
-export type PredictErrors = {
+export type ListTrainersErrors = {
     /**
-     * Validation Error
+     * Any other problem.
      */
-    422: HttpValidationError;
+    default: Problem;
 };
 
-export type PredictError = PredictErrors[keyof PredictErrors];
+export type ListTrainersError = ListTrainersErrors[keyof ListTrainersErrors];
 
-export type PredictResponses = {
+export type ListTrainersResponses = {
     /**
      * Successful Response
      */
-    200: PredictAnswer;
+    200: PageTrainerInfo;
 };
 
-export type PredictResponse = PredictResponses[keyof PredictResponses];
+export type ListTrainersResponse = ListTrainersResponses[keyof ListTrainersResponses];

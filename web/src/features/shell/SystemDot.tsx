@@ -47,7 +47,8 @@ export function SystemDot() {
               </div>
             ))}
             <Text size="xs" c="dimmed" mt={4}>
-              {t("system.workers", { count: data.workers, workers: format.count(data.workers) })}
+              {data.workers != null &&
+                t("system.workers", { count: data.workers, workers: format.count(data.workers) })}
               <br />
               {t("system.version", { version: data.version })}
               <br />
