@@ -11,6 +11,9 @@ from melonkube.tabular.arrow import ArrowArray, pc
 from melonkube.tabular.faults import TableError
 from melonkube.tabular.types import ARROW_TYPES, finite, storable_times
 
+_FAR_DAYS = 3_650_000
+"""More days than there are from 1970 to either end of the calendar."""
+
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open an uploaded file.
@@ -93,15 +96,19 @@ def convert(values: ArrowArray, dtype: Dtype) -> ArrowArray:
 
 
 def _to_microseconds(values: ArrowArray) -> ArrowArray:
+    """Return times in microseconds; those so far away that they would overflow are null already."""
     target = ARROW_TYPES[Dtype.TIMESTAMP]
     if pa.types.is_date(values.type):
-        days = pc.cast(values, pa.date32())
-        near = pc.and_(pc.greater(pc.cast(days, pa.int32()), -800_000), pc.less(pc.cast(days, pa.int32()), 3_000_000))
-        return pc.cast(pc.cast(pc.if_else(near, days, pa.scalar(None, pa.date32())), pa.timestamp("us")), target)
-    if values.type.unit in ("s", "ms"):
-        factor = 1_000_000 if values.type.unit == "s" else 1_000
-        numbers = pc.cast(values, pa.int64())
-        near = pc.less(pc.abs(pc.cast(numbers, pa.float64())), 3.0e17 / factor)
-        kept = pc.if_else(near, numbers, pa.scalar(None, pa.int64()))
-        return pc.cast(pc.multiply(kept, factor), target)
+        days = _near(pc.cast(pc.cast(values, pa.date32()), pa.int32()), _FAR_DAYS)
+        return pc.cast(pc.cast(pc.cast(days, pa.date32()), pa.timestamp("us")), target)
+    factor = {"s": 1_000_000, "ms": 1_000}.get(values.type.unit)
+    if factor is not None:
+        numbers = _near(pc.cast(values, pa.int64()), _FAR_DAYS * 86_400_000_000 // factor)
+        return pc.cast(pc.multiply(numbers, factor), target)
     return pc.cast(pc.cast(values, pa.timestamp("us", tz=values.type.tz), safe=False), target)
+
+
+def _near(numbers: ArrowArray, limit: int) -> ArrowArray:
+    """Return ``numbers`` with what is beyond ``limit`` on either side as null."""
+    kept = pc.and_(pc.greater(numbers, -limit), pc.less(numbers, limit))
+    return pc.if_else(kept, numbers, pa.scalar(None, numbers.type))

@@ -155,7 +155,7 @@ class ValueCounter:
 
     def add(self, values: ArrowArray) -> None:
         """Take in values without nulls."""
-        if self.capped and not self._keep_heavy:
+        if len(values) == 0 or (self.capped and not self._keep_heavy):
             return
         counted = pc.value_counts(values)
         keys: ArrowArray = counted.field("values")
@@ -216,8 +216,13 @@ class _Numbers:
 
     def describe(self, profile: ColumnProfile, dtype: Dtype) -> None:
         """Write what was found into ``profile``; what is no finite number is left out."""
-        quantiles = np.quantile(np.concatenate(self._sample), QUANTILE_LEVELS)
-        profile.quantiles = {str(level): float(q) for level, q in zip(QUANTILE_LEVELS, quantiles, strict=True)}
+        with np.errstate(over="ignore", invalid="ignore"):
+            quantiles = np.quantile(np.concatenate(self._sample), QUANTILE_LEVELS)
+        profile.quantiles = {
+            str(level): float(quantile)
+            for level, quantile in zip(QUANTILE_LEVELS, quantiles, strict=True)
+            if math.isfinite(quantile)
+        }
         if dtype is Dtype.TIMESTAMP:
             profile.min, profile.max = time_text(self.low), time_text(self.high)
             return
@@ -248,5 +253,6 @@ def bin_edges(low: float, high: float, *, whole: bool) -> "np.ndarray[Any, np.dt
         count = math.ceil((high - low + 1) / width)
         edges = low + width * np.arange(count + 1, dtype=np.float64)
     else:
-        edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
-    return edges if bool(np.all(np.diff(edges) > 0)) else None
+        with np.errstate(over="ignore"):
+            edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+    return edges if bool(np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0)) else None

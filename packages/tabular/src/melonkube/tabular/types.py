@@ -92,13 +92,18 @@ def _demand(texts: ArrowArray, pattern: str) -> None:
         raise pa.ArrowInvalid("another form")
 
 
-def _by_format(pattern: str, date: str, time: str) -> Callable[[ArrowArray], ArrowArray]:
-    clock = {"": "", "%H:%M": r" \d{1,2}:\d{2}", "%H:%M:%S": r" \d{1,2}:\d{2}:\d{2}"}[time]
-    form = f"{date} {time}".strip()
+def _rearranged(pattern: str, order: str) -> Callable[[ArrowArray], ArrowArray]:
+    """Return a converter of dates whose three numbers stand in another order than ISO 8601's, or without zeros.
+
+    They are rewritten as ISO, which the cast then checks against the calendar (``strptime`` would take 30 February).
+    """
 
     def convert(texts: ArrowArray) -> ArrowArray:
-        _demand(texts, f"^{pattern}{clock}$")
-        return _utc(pc.strptime(texts, format=form, unit="us"))
+        _demand(texts, f"^{pattern}{_CLOCK}$")
+        texts = pc.replace_substring_regex(texts, f"^{pattern}", order)
+        texts = pc.replace_substring_regex(texts, r"-0(\d\d)", r"-\1")
+        texts = pc.replace_substring_regex(texts, r" (\d):", r" 0\1:")
+        return _utc(pc.cast(texts, pa.timestamp("us")))
 
     return convert
 
@@ -116,14 +121,19 @@ class Converter:
     convert: Callable[[ArrowArray], ArrowArray]
 
 
+_CLOCK = r"( \d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
+_YMD = r"\1-0\2-0\3"
+_MDY = r"\3-0\1-0\2"
+_DMY = r"\3-0\2-0\1"
 _DATES = (
-    (r"\d{4}-\d{1,2}-\d{1,2}", "%Y-%m-%d"),
-    (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
-    (r"\d{4}\.\d{1,2}\.\d{1,2}", "%Y.%m.%d"),
-    (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y"),
-    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y"),
-    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
-    (r"\d{1,2}-\d{1,2}-\d{4}", "%d-%m-%Y"),
+    ("Y-M-D", r"(\d{4})-(\d{1,2})-(\d{1,2})", _YMD),
+    ("Y/M/D", r"(\d{4})/(\d{1,2})/(\d{1,2})", _YMD),
+    ("Y.M.D", r"(\d{4})\.(\d{1,2})\.(\d{1,2})", _YMD),
+    ("M/D/Y", r"(\d{1,2})/(\d{1,2})/(\d{4})", _MDY),
+    ("D/M/Y", r"(\d{1,2})/(\d{1,2})/(\d{4})", _DMY),
+    ("M-D-Y", r"(\d{1,2})-(\d{1,2})-(\d{4})", _MDY),
+    ("D-M-Y", r"(\d{1,2})-(\d{1,2})-(\d{4})", _DMY),
+    ("D.M.Y", r"(\d{1,2})\.(\d{1,2})\.(\d{4})", _DMY),
 )
 
 CONVERTERS: tuple[Converter, ...] = (
@@ -132,11 +142,7 @@ CONVERTERS: tuple[Converter, ...] = (
     Converter("float", Dtype.FLOAT64, _to_float),
     Converter("iso", Dtype.TIMESTAMP, _iso_naive),
     Converter("iso_zoned", Dtype.TIMESTAMP, _iso_zoned),
-    *(
-        Converter(f"{date} {time}".strip(), Dtype.TIMESTAMP, _by_format(pattern, date, time))
-        for pattern, date in _DATES
-        for time in ("", "%H:%M", "%H:%M:%S")
-    ),
+    *(Converter(name, Dtype.TIMESTAMP, _rearranged(pattern, order)) for name, pattern, order in _DATES),
 )
 TEXT = Converter("text", Dtype.STRING, lambda texts: texts)
 """What every column can be read as. Of several that fit, the first of ``CONVERTERS`` is taken."""
@@ -178,7 +184,8 @@ class TypeScan:
     @property
     def ambiguous_date(self) -> bool:
         """Whether month and day could be either way round."""
-        return self.converter.name.startswith("%m/%d") and any(c.name.startswith("%d/%m") for c in self.candidates)
+        name = self.converter.name
+        return name.startswith("M") and self._is(f"D{name[1]}M{name[3:]}")
 
 
 def _accepts(candidate: Converter, values: ArrowArray) -> bool:
