@@ -66,6 +66,10 @@ def routes() -> APIRouter:
     async def full() -> None:
         raise OSError(28, "No space left on device")
 
+    @router.get("/number")
+    async def number(value: int, session: Read) -> None:
+        await session.execute(select(Thing.name).limit(value))
+
     @router.get("/user")
     async def user(who: User) -> str:
         return who.subject
@@ -194,6 +198,11 @@ async def test_every_error_is_a_problem_with_the_request_id(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["request_id"] == answer.headers["x-request-id"] == "abc-1"
     assert "secret" not in answer.text
+
+
+async def test_a_number_no_database_holds_is_the_callers_fault(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/number", params={"value": 2**70})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 async def test_a_wrong_method_is_a_problem(client: httpx.AsyncClient) -> None:

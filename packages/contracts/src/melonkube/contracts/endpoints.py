@@ -23,7 +23,7 @@ class EndpointPut(Request):
 
     experiment_id: Id | None = None
     model: Name | None = None
-    version: int | None = Field(default=None, ge=1)
+    version: int | None = Field(default=None, ge=1, lt=2**31)
     alias: Name | None = None
 
     @model_validator(mode="after")

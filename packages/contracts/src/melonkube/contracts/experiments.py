@@ -102,7 +102,7 @@ class Budget(Request):
 
     max_trials: int | None = Field(default=None, ge=1, le=100_000)
     max_seconds: float | None = Field(default=None, gt=0, le=30 * 86_400)
-    max_failed_trials: int | None = Field(default=None, ge=0)
+    max_failed_trials: int | None = Field(default=None, ge=0, lt=2**31)
     max_trial_seconds: float | None = Field(default=None, gt=0)
 
 
@@ -141,7 +141,7 @@ class ExperimentCreate(Request):
     split: SplitFractions = SplitFractions()
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     parallelism: int | None = Field(default=None, ge=1, le=1000)
-    trials_per_worker: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    trials_per_worker: Literal["auto"] | Annotated[int, Field(ge=1, lt=2**31)] = "auto"
     baseline: bool = True
     """Whether trial 1 is the trainer's own defaults, against which the winner is then compared."""
     budget: Budget = Budget()

@@ -123,7 +123,7 @@ class ModelVersion(Answer):
 class AliasPut(Request):
     """Points an alias at a version."""
 
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, lt=2**31)
 
 
 class Alias(Answer):

@@ -28,8 +28,8 @@ class RunCreate(Request):
     name: Name | None = None
     experiment_id: Id | None = None
     trial_id: Id | None = None
-    trial_number: int | None = Field(default=None, ge=1)
-    attempt: int | None = Field(default=None, ge=1)
+    trial_number: int | None = Field(default=None, ge=1, lt=2**31)
+    attempt: int | None = Field(default=None, ge=1, lt=2**31)
     dataset_id: Id | None = None
     params: dict[str, Scalar] = {}
     tags: dict[str, str] = {}
@@ -65,7 +65,7 @@ class MetricPoint(Request):
     """One value of a series. Sent again with the same (``name``, ``step``), the later value stands."""
 
     name: str = Field(min_length=1, max_length=128)
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, lt=2**31)
     value: float
     at: Instant | None = None
 
@@ -100,7 +100,7 @@ class MetricList(Answer):
 class LogLine(Request):
     """A line of a run's log. ``seq`` is the writer's own count from 0: a line sent twice is kept once."""
 
-    seq: int = Field(ge=0)
+    seq: int = Field(ge=0, lt=2**31)
     at: Instant
     level: Literal["debug", "info", "warning", "error"] = "info"
     message: str = Field(max_length=16_384)

@@ -106,7 +106,7 @@ class LeaseAnswer(Answer):
 class Report(Request):
     """An intermediate value of the objective."""
 
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, lt=2**31)
     value: float
 
 

@@ -228,12 +228,15 @@ def translate(error: BaseException) -> MelonError | None:
         return _disk_full()
     if database_away(error):
         return NotReady("The database does not answer; try again shortly.", headers={"Retry-After": "2"})
+    if isinstance(error, OverflowError):
+        return InvalidRequest("The request holds a number that is too large.")
     if not isinstance(error, DBAPIError):
         return None
     said = str(error.orig).lower()
     if "disk is full" in said or "no space left" in said or "diskfull" in said:
         return _disk_full()
-    if isinstance(error, DataError) or "dataerror" in said or "invalid byte sequence" in said:
+    unstorable = ("dataerror", "invalid byte sequence", "invalid input for query argument", "out of range")
+    if isinstance(error, DataError) or any(sign in said for sign in unstorable):
         return InvalidRequest("The request holds a value that cannot be stored.")
     return None
 
