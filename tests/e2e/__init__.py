@@ -1,0 +1,1 @@
+"""The whole suite as processes, driven through the public port."""

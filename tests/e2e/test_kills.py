@@ -1,0 +1,137 @@
+"""Processes are killed while they work: nothing finished is lost, every trial is counted once."""
+
+import contextlib
+import os
+import random
+import signal
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from melonkube.contracts.base import rfc3339
+from melonkube.suite.embedded import Suite
+from tests.e2e.api import Api, table
+
+pytestmark = [pytest.mark.e2e, pytest.mark.chaos, pytest.mark.timeout(600)]
+
+KILLED = ("worker", "tuner", "registry", "gateway", "serving")
+KILLS_OF_EACH = 4
+TRIALS = 60
+
+
+def test_twenty_kills_and_every_trial_is_counted_once(suite: Suite, api: Api) -> None:
+    source = random.Random(2026)
+    plan = [name for name in KILLED for _ in range(KILLS_OF_EACH)]
+    source.shuffle(plan)
+    dataset = api.upload(table(12_000, seed=31, hard=True), "killed")
+    experiment = api.tune(dataset["id"], name="killed", budget={"max_trials": TRIALS}, seed=5)
+    identity = experiment["id"]
+    killed: Counter[str] = Counter()
+    finished_before: dict[int, float] = {}
+    last_kill = ""
+    done = None
+    for event in api.events(identity):
+        if event["type"] == "experiment" and event["data"]["state"] in ("completed", "failed", "stopped"):
+            done = event["data"]
+        if event["type"] != "trial" or not plan:
+            continue
+        trial = event["data"]
+        if trial["state"] == "completed":
+            assert finished_before.setdefault(trial["number"], trial["value"]) == trial["value"]
+        # A kill at every kind of moment: after a hand-over as well as after a completion. What the stream repeats after
+        # it broke is no new moment.
+        if event["at"] <= last_kill or source.random() < 0.3:
+            continue
+        running = suite.pids()
+        victims = [name for name in running if name.startswith(plan[0])]
+        if not victims:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running[source.choice(victims)], signal.SIGKILL)
+            killed[plan.pop(0)] += 1
+            last_kill = rfc3339(datetime.now(UTC))
+    assert not plan, f"only {killed} before the experiment ended"
+
+    assert done is not None
+    assert done["state"] == "completed", done
+    trials = api.trials(identity)
+    assert sorted(trial["number"] for trial in trials) == list(range(1, TRIALS + 1))
+    counted = api.get(f"/api/v1/experiments/{identity}")["trials"]
+    assert counted["completed"] + counted["failed"] == TRIALS
+    assert counted["completed"] == TRIALS, [trial for trial in trials if trial["state"] != "completed"]
+    for number, value in finished_before.items():
+        assert next(trial for trial in trials if trial["number"] == number)["value"] == value
+
+    for trial in trials:
+        attempts = api.get(f"/api/v1/experiments/{identity}/trials/{trial['number']}")["attempts"]
+        winners = [attempt for attempt in attempts if attempt["run_id"] == trial["run_id"]]
+        assert len(winners) == 1
+        assert len({attempt["attempt"] for attempt in attempts}) == len(attempts)
+        run = api.get(f"/api/v1/runs/{trial['run_id']}")
+        assert run["state"] == "completed"
+    runs = []
+    cursor = None
+    while True:
+        page = api.get("/api/v1/runs", experiment_id=identity, limit=500, **({"cursor": cursor} if cursor else {}))
+        runs += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    per_trial = Counter(run["trial_id"] for run in runs if run["state"] == "completed" and run["trial_id"])
+    assert set(per_trial.values()) == {1}
+    assert len(per_trial) == TRIALS
+
+
+def test_the_suite_goes_on_where_it_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("killed suite")
+    first = Suite(folder, workers=2, port=0)
+    first.start()
+    seen = 0
+    finished: dict[int, float] = {}
+    with Api(first.url) as api:
+        dataset = api.upload(table(2500, seed=32, hard=True), "resumed")
+        experiment = api.tune(dataset["id"], name="resumed", budget={"max_trials": 16})
+        for event in api.events(experiment["id"]):
+            seen = event["seq"]
+            if event["type"] == "trial" and event["data"]["state"] == "completed":
+                finished[event["data"]["number"]] = event["data"]["value"]
+                if len(finished) == 4:
+                    break
+    first.kill()
+    with Suite(folder, workers=2, port=0) as second, Api(second.url) as api:
+        done = api.wait(experiment["id"], after=seen)
+        assert done["state"] == "completed"
+        assert done["trials"]["completed"] == 16
+        trials = {trial["number"]: trial["value"] for trial in api.trials(experiment["id"])}
+        assert sorted(trials) == list(range(1, 17))
+        assert finished.items() <= trials.items()
+
+
+def test_an_orderly_end_releases_the_trials_and_the_next_start_goes_on(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("stopped suite")
+    with Suite(folder, workers=2, port=0) as first, Api(first.url) as api:
+        dataset = api.upload(table(2500, seed=33, hard=True), "released")
+        experiment = api.tune(dataset["id"], name="released", budget={"max_trials": 10})
+        for event in api.events(experiment["id"]):
+            if event["type"] == "trial" and event["data"]["state"] == "completed":
+                break
+        processes = set(first.pids().values())
+    assert not [pid for pid in processes if _alive(pid)], "a process outlived its suite"
+    with Suite(folder, workers=2, port=0) as second, Api(second.url) as api:
+        done = api.wait(experiment["id"])
+        assert done["trials"]["completed"] == 10
+        for trial in api.trials(experiment["id"]):
+            attempts = api.get(f"/api/v1/experiments/{experiment['id']}/trials/{trial['number']}")["attempts"]
+            assert {attempt["cause"] for attempt in attempts} <= {None, "released"}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
