@@ -173,7 +173,7 @@ class Assignments:
         request = EvaluationResult(
             worker_id=self._worker_id,
             values={label: scores[run_id] for label, run_id in evaluation.models.items()},
-            want_next=not last,
+            want_next=not (last or self._leaving()),
         )
         return self._handed_in(self._calls.evaluated(lease.run_id, request, Patience(lease.over)))
 
@@ -192,7 +192,7 @@ class Assignments:
             value=None if fitted is None else fitted.value,
             metrics={} if fitted is None else dict(fitted.metrics),
             reports=lease.undelivered(),
-            want_next=not last,
+            want_next=not (last or self._leaving()),
         )
         return self._handed_in(self._calls.complete(lease.run_id, request, patience))
 
@@ -211,7 +211,9 @@ class Assignments:
         except Refused as refused:
             self._recorder.drop()
             log.warning("the run could not be closed", extra={"reason": str(refused)})
-        request = FailRequest(worker_id=self._worker_id, cause=cause, reason=reason, want_next=not last)
+        request = FailRequest(
+            worker_id=self._worker_id, cause=cause, reason=reason, want_next=not (last or self._leaving())
+        )
         return self._handed_in(self._calls.fail(lease.run_id, request, patience))
 
 

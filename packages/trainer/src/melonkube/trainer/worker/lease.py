@@ -133,12 +133,14 @@ class Heartbeat:
             self._lease = None
             self._changed.notify()
 
-    def close(self) -> None:
-        """End the thread; does not wait for a call under way."""
+    def close(self, seconds: float) -> bool:
+        """End the thread; return whether it ended within ``seconds``, which a call under way may prevent."""
         with self._changed:
             self._closing = True
             self._lease = None
             self._changed.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (lease := self._next()) is not None:

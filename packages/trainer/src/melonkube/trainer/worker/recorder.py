@@ -201,13 +201,15 @@ class Recorder:
             self._writer = None
             self._changed.notify()
 
-    def close(self) -> None:
-        """End the threads; does not wait for calls under way."""
+    def close(self, seconds: float) -> bool:
+        """End the thread; return whether it ended within ``seconds``, which a call under way may prevent."""
         with self._changed:
             self._closing = True
             self._writer = None
             self._changed.notify()
         self._pool.shutdown(wait=False)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (writer := self._next()) is not None:

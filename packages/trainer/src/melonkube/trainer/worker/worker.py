@@ -29,6 +29,8 @@ WAIT_SECONDS = 20.0
 _PAUSE_SECONDS = 0.2
 """After an answer that there is no work, should the tuner not have waited with it."""
 
+_CLOSE_SECONDS = 1.0
+
 
 class Worker:
     """One worker of one experiment.
@@ -66,9 +68,7 @@ class Worker:
             log.error("worker ends: it is not wanted", extra={"reason": str(refused)})
             return 1
         finally:
-            self.recorder.close()
-            if self._heartbeat is not None:
-                self._heartbeat.close()
+            self._close()
         return 0
 
     def leave(self) -> bool:
@@ -82,6 +82,15 @@ class Worker:
             if self._held is not None:
                 self._held.over.set()
             return self._idle
+
+    def _close(self) -> None:
+        """Close the connections, unless a call that hangs has hold of them."""
+        ended = self.recorder.close(_CLOSE_SECONDS)
+        if self._heartbeat is not None:
+            ended = self._heartbeat.close(_CLOSE_SECONDS) and ended
+        if ended:
+            self._tuner.close()
+            self._registry.close()
 
     def _refuse(self, refused: TokenRefused) -> None:
         with self._state:
