@@ -31,6 +31,7 @@ class ProcessGroup:
     def __init__(self) -> None:
         self._members: set[Process] = set()
         self._id = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def start(self, *command: str, environment: dict[str, str], output: int, keep: int) -> Process:
         """Start a process in the group.
@@ -41,17 +42,18 @@ class ProcessGroup:
             output: Descriptor for its standard output and error.
             keep: Descriptor that it inherits.
         """
-        group = self._id if any(member.returncode is None for member in self._members) else 0
-        try:
-            process = await self._spawn(group, command, environment, output, keep)
-        except PermissionError:
-            # The last member left between the look and the start: the group is gone, and a new one begins.
-            process = await self._spawn(0, command, environment, output, keep)
-            group = 0
-        if group == 0:
-            self._id = process.pid
-        self._members.add(process)
-        return process
+        async with self._one_at_a_time:
+            group = self._id if any(member.returncode is None for member in self._members) else 0
+            try:
+                process = await self._spawn(group, command, environment, output, keep)
+            except PermissionError:
+                # The last member left between the look and the start: the group is gone, and a new one begins.
+                process = await self._spawn(0, command, environment, output, keep)
+                group = 0
+            if group == 0:
+                self._id = process.pid
+            self._members.add(process)
+            return process
 
     @staticmethod
     async def _spawn(
