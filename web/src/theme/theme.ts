@@ -8,6 +8,7 @@ import {
   type MantineColorsTuple,
   Modal,
   Table,
+  Tabs,
   Tooltip,
 } from "@mantine/core";
 
@@ -89,7 +90,15 @@ export const theme = createTheme({
       defaultProps: { transitionProps: { duration: 120 }, centered: true },
       styles: { title: dialogTitle },
     }),
-    Table: Table.extend({ defaultProps: { verticalSpacing: 7, horizontalSpacing: "sm", fz: "sm" } }),
+    Table: Table.extend({
+      defaultProps: {
+        verticalSpacing: 7,
+        horizontalSpacing: "sm",
+        fz: "sm",
+        borderColor: "var(--melon-line)",
+      },
+    }),
+    Tabs: Tabs.extend({ styles: { root: { "--tab-border-color": "var(--melon-line)" } } }),
     Tooltip: Tooltip.extend({
       defaultProps: { openDelay: 250, events: { hover: true, focus: true, touch: true } },
     }),

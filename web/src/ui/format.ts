@@ -34,7 +34,10 @@ export function formatNumber(language: string, value: number): string {
   if (value !== 0 && (size < 1e-4 || size >= 1e15)) {
     return numberFormat(language, { notation: "scientific", maximumSignificantDigits: 3 }).format(value);
   }
-  if (Number.isInteger(value)) return numberFormat(language, { maximumFractionDigits: 0 }).format(value);
+  if (Number.isInteger(value)) {
+    // Four digits stand without a separator: they are as likely a year as an amount.
+    return numberFormat(language, { maximumFractionDigits: 0, useGrouping: "min2" }).format(value);
+  }
   if (size >= 1000) return numberFormat(language, { maximumFractionDigits: 1 }).format(value);
   return numberFormat(language, { maximumSignificantDigits: 4 }).format(value);
 }
@@ -130,6 +133,13 @@ export function formatAgo(language: string, at: number, now: number): string {
 
 export function formatInstant(language: string, at: string | number | Date): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(at));
+}
+
+/** The day of a value of a datetime column, in UTC. */
+export function formatDay(language: string, at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(date);
 }
 
 /** A value of a datetime column: the time of day only where there is one. Always UTC, as it is stored. */

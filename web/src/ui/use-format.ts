@@ -18,6 +18,7 @@ export function useFormat() {
       bytes: (bytes: number) => format.formatBytes(language, bytes),
       duration: (seconds: number) => format.formatDuration(language, seconds),
       instant: (at: string | number | Date) => format.formatInstant(language, at),
+      day: (at: string) => format.formatDay(language, at),
       cellTime: (at: string) => format.formatCellTime(language, at),
     }),
     [language],

@@ -4,7 +4,14 @@ import { useNavigate } from "@tanstack/react-router";
 import { Download, EllipsisVertical, Info, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { datasetContentUrl, datasetKeys, datasetOne, datasetVersions, removeDataset } from "@/api/datasets";
+import {
+  datasetContentUrl,
+  datasetKeys,
+  datasetOne,
+  datasetVersions,
+  removeDataset,
+  sampleList,
+} from "@/api/datasets";
 import type { Dataset } from "@/api/generated";
 import { ApiProblem } from "@/api/problem";
 import { Ago } from "@/ui/Ago";
@@ -57,6 +64,9 @@ function Loaded({ dataset, tab }: { dataset: Dataset; tab: "columns" | "preview"
   const { t } = useTranslation();
   const navigate = useNavigate();
   const ready = dataset.state === "ready";
+  const samples = useQuery(sampleList());
+  const sample = samples.data?.find((each) => each.name === dataset.name);
+  const suggested = dataset.columns?.find((column) => column.name === sample?.target)?.name;
   return (
     <Page
       title={dataset.name}
@@ -67,7 +77,10 @@ function Loaded({ dataset, tab }: { dataset: Dataset; tab: "columns" | "preview"
           <Versions dataset={dataset} />
           <Actions dataset={dataset} />
           {ready && (
-            <ButtonLink to="/experiments/new" search={{ dataset: dataset.id }}>
+            <ButtonLink
+              to="/experiments/new"
+              search={{ dataset: dataset.id, ...(suggested === undefined ? {} : { target: suggested }) }}
+            >
               {t("datasets.tune")}
             </ButtonLink>
           )}

@@ -14,7 +14,7 @@ interface FeatureFieldProps {
 export function FeatureField({ column, value, error, onChange }: FeatureFieldProps) {
   const { t } = useTranslation();
   const format = useFormat();
-  const end = (of: number | string) => (typeof of === "number" ? format.number(of) : format.cellTime(of));
+  const end = (of: number | string) => (typeof of === "number" ? format.number(of) : format.day(of));
   const description = column.range
     ? t("predict.range", { low: end(column.range.min), high: end(column.range.max) })
     : column.categories

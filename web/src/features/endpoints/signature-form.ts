@@ -10,9 +10,14 @@ export function cellToText(value: unknown): string {
   return value === null || value === undefined ? "" : String(value);
 }
 
-/** The form's texts for a row of the training data. */
+/** The form's texts for a row of the training data; moments without the fractions of a second that nobody typed. */
 export function rowToForm(features: readonly Column[], example: Record<string, unknown>): Row {
-  return Object.fromEntries(features.map((column) => [column.name, cellToText(example[column.name])]));
+  return Object.fromEntries(
+    features.map((column) => {
+      const text = cellToText(example[column.name]);
+      return [column.name, column.dtype === "timestamp" ? text.replace(/\.0+Z$/, "Z") : text];
+    }),
+  );
 }
 
 /**

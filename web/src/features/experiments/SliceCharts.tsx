@@ -91,7 +91,12 @@ function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: strin
           point.value,
           point.number,
         ];
-        const labels = { ...common.axisLabel, formatter: (value: number | string) => format.scalar(value) };
+        const labels = {
+          ...common.axisLabel,
+          showMinLabel: choices !== null,
+          showMaxLabel: choices !== null,
+          formatter: (value: number | string) => format.scalar(value),
+        };
         return {
           grid: {
             left: 4,

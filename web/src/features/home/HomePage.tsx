@@ -30,7 +30,9 @@ export function HomePage() {
     <Page title={t("home.title")} subtitle={t("home.subtitle")}>
       <Section title={t(latest ? "home.another" : "home.start")}>
         <UploadZone />
-        {datasets.data && <SampleList taken={datasets.data.pages[0]?.items.map((dataset) => dataset.name)} />}
+        {fresh && datasets.data && (
+          <SampleList taken={datasets.data.pages[0]?.items.map((dataset) => dataset.name)} />
+        )}
       </Section>
       <Section
         title={t("home.experiments")}

@@ -67,22 +67,15 @@ interface VersionTableProps {
   shown: number | undefined;
 }
 
+/** The metrics that versions are compared by; a run may hold other series beside them. */
+const METRICS = ["auc", "logloss", "accuracy", "f1_macro", "rmse", "mae", "r2"] as const;
+
 function VersionTable({ name, versions, shown }: VersionTableProps) {
   const { t } = useTranslation();
   const format = useFormat();
   const metrics = [
     ...new Set(versions?.flatMap((version) => Object.keys(version.metrics ?? {})) ?? []),
   ].slice(0, 4);
-  const word = (metric: string) =>
-    metric === "auc" ||
-    metric === "logloss" ||
-    metric === "accuracy" ||
-    metric === "f1_macro" ||
-    metric === "rmse" ||
-    metric === "mae" ||
-    metric === "r2"
-      ? t(`metrics.${metric}`)
-      : metric;
   return (
     <DataTable
       label={t("models.versions")}
@@ -114,7 +107,7 @@ function VersionTable({ name, versions, shown }: VersionTableProps) {
         },
         ...metrics.map((metric) => ({
           key: metric,
-          title: word(metric),
+          title: t(`metrics.${metric}`),
           numeric: true,
           render: (row: ModelVersion) => {
             const value = row.metrics?.[metric];

@@ -139,8 +139,10 @@ function Hash({ name, value }: { name: string; value: string }) {
     <>
       <dt>{name}</dt>
       <dd>
-        <code title={value}>{value.slice(0, 12)}</code>{" "}
-        <CopyButton value={value} label={t("common.copyOf", { name })} />
+        <span className={classes.hash}>
+          <code title={value}>{value.slice(0, 12)}</code>
+          <CopyButton value={value} label={t("common.copyOf", { name })} />
+        </span>
       </dd>
     </>
   );
@@ -165,7 +167,7 @@ function Signature({ version }: { version: ModelVersion }) {
   const format = useFormat();
   const { signature } = version;
   const end = (value: number | string) =>
-    typeof value === "number" ? format.number(value) : format.cellTime(value);
+    typeof value === "number" ? format.number(value) : format.day(value);
   return (
     <>
       <Text size="sm" mb="xs">

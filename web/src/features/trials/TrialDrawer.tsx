@@ -81,7 +81,10 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
   const { t } = useTranslation();
   const format = useFormat();
   const metrics = Object.entries(trial.metrics ?? {});
-  const known = (name: string) => (name in METRICS ? t(`metrics.${name as keyof typeof METRICS}`) : name);
+  const word = (name: string) => {
+    const known = METRICS.find((metric) => metric === name);
+    return known ? t(`metrics.${known}`) : name;
+  };
   return (
     <>
       <Facts
@@ -132,7 +135,7 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
               {metrics.map(([name, value]) => (
                 <Table.Tr key={name}>
                   <Table.Th scope="row" fw={400}>
-                    {known(name)}
+                    {word(name)}
                   </Table.Th>
                   <Table.Td className="num">{format.metric(value)}</Table.Td>
                 </Table.Tr>
@@ -149,7 +152,7 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
   );
 }
 
-const METRICS = { auc: 1, logloss: 1, accuracy: 1, f1_macro: 1, rmse: 1, mae: 1, r2: 1 };
+const METRICS = ["auc", "logloss", "accuracy", "f1_macro", "rmse", "mae", "r2"] as const;
 
 function Register({ model, runId }: { model: string; runId: string }) {
   const { t } = useTranslation();

@@ -41,13 +41,13 @@ function SampleRow({ sample }: { sample: Sample }) {
           <Text size="sm" c="dimmed">
             {sample.description}
           </Text>
-          <Text size="xs" c="dimmed" mt={2}>
+          <Text size="xs" c="dimmed" mt={2} truncate title={sample.source}>
             {t("samples.facts", {
               count: sample.rows,
               rows: format.count(sample.rows),
               target: sample.target,
-              source: sample.source,
               licence: sample.licence,
+              source: sample.source,
             })}
           </Text>
         </div>

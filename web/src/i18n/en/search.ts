@@ -38,7 +38,7 @@ export default {
     running_other: "{{value}} running",
     failed_one: "{{value}} failed",
     failed_other: "{{value}} failed",
-    elapsed: "took {{time}}",
+    elapsed: "{{time}} elapsed",
     progress: "Share of the budget used",
   },
   actions: {

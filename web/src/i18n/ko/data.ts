@@ -30,7 +30,7 @@ export default {
     title: "예제",
     use: "이 예제 쓰기",
     useNamed: "이 예제 쓰기: {{title}}",
-    facts_other: "{{rows}}행 · 예측할 열: {{target}} · {{source}} · {{licence}}",
+    facts_other: "{{rows}}행 · 예측할 열: {{target}} · {{licence}} · {{source}}",
   },
   datasets: {
     title: "데이터 세트",
