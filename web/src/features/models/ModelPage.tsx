@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import type { Model, ModelVersion } from "@/api/generated";
 import { modelKeys, modelOne, modelVersions, removeModel } from "@/api/models";
 import { DeployDialog } from "@/features/endpoints/DeployDialog";
+import { METRICS, useSeriesName } from "@/features/experiments/metrics";
 import { Ago } from "@/ui/Ago";
 import { Confirm } from "@/ui/Confirm";
 import { DataTable } from "@/ui/DataTable";
@@ -67,15 +68,13 @@ interface VersionTableProps {
   shown: number | undefined;
 }
 
-/** The metrics that versions are compared by; a run may hold other series beside them. */
-const METRICS = ["auc", "logloss", "accuracy", "f1_macro", "rmse", "mae", "r2"] as const;
-
 function VersionTable({ name, versions, shown }: VersionTableProps) {
   const { t } = useTranslation();
   const format = useFormat();
-  const metrics = [
-    ...new Set(versions?.flatMap((version) => Object.keys(version.metrics ?? {})) ?? []),
-  ].slice(0, 4);
+  const nameOf = useSeriesName();
+  const metrics = METRICS.filter((metric) =>
+    versions?.some((version) => version.metrics?.[metric] !== undefined),
+  );
   return (
     <DataTable
       label={t("models.versions")}
@@ -107,7 +106,7 @@ function VersionTable({ name, versions, shown }: VersionTableProps) {
         },
         ...metrics.map((metric) => ({
           key: metric,
-          title: t(`metrics.${metric}`),
+          title: nameOf(metric),
           numeric: true,
           render: (row: ModelVersion) => {
             const value = row.metrics?.[metric];

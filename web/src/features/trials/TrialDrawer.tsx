@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { trialOne } from "@/api/experiments";
 import type { Experiment, TrialDetail } from "@/api/generated";
 import { modelKeys, registerVersion } from "@/api/models";
+import { useSeriesName } from "@/features/experiments/metrics";
 import { Ago } from "@/ui/Ago";
 import { Facts } from "@/ui/Facts";
 import { NONE } from "@/ui/format";
@@ -81,10 +82,7 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
   const { t } = useTranslation();
   const format = useFormat();
   const metrics = Object.entries(trial.metrics ?? {});
-  const word = (name: string) => {
-    const known = METRICS.find((metric) => metric === name);
-    return known ? t(`metrics.${known}`) : name;
-  };
+  const nameOf = useSeriesName();
   return (
     <>
       <Facts
@@ -135,7 +133,7 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
               {metrics.map(([name, value]) => (
                 <Table.Tr key={name}>
                   <Table.Th scope="row" fw={400}>
-                    {word(name)}
+                    {nameOf(name)}
                   </Table.Th>
                   <Table.Td className="num">{format.metric(value)}</Table.Td>
                 </Table.Tr>
@@ -151,8 +149,6 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
     </>
   );
 }
-
-const METRICS = ["auc", "logloss", "accuracy", "f1_macro", "rmse", "mae", "r2"] as const;
 
 function Register({ model, runId }: { model: string; runId: string }) {
   const { t } = useTranslation();
