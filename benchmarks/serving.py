@@ -75,7 +75,7 @@ def make_bundle(folder: Path) -> tuple[str, list[dict[str, object]], list[float]
         }
         for row in matrix[:BODIES]
     ]
-    raw = booster.predict(matrix[:16], raw_score=True, num_threads=1).reshape(-1, 1).tolist()
+    raw = np.asarray(booster.predict(matrix[:16], raw_score=True, num_threads=1)).reshape(-1, 1).tolist()
     files = {
         "model.txt": booster.model_to_string().encode(),
         "signature.json": signature.model_dump_json().encode(),
@@ -96,7 +96,7 @@ def make_bundle(folder: Path) -> tuple[str, list[dict[str, object]], list[float]
     (folder / digest).mkdir(parents=True)
     for name, data in files.items():
         (folder / digest / name).write_bytes(data)
-    return digest, rows, booster.predict(matrix[:BODIES], num_threads=1).tolist()
+    return digest, rows, np.asarray(booster.predict(matrix[:BODIES], num_threads=1)).tolist()
 
 
 async def make_endpoint(settings: ServiceSettings, digest: str) -> None:

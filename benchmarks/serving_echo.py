@@ -1,4 +1,4 @@
-"""The yardstick: a bare ASGI echo, run exactly as the services run their apps. ``python -m benchmarks.serving_echo``."""
+"""The yardstick: a bare ASGI echo, run as the services run their apps: ``python -m benchmarks.serving_echo``."""
 
 from typing import Any
 
