@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -84,8 +85,7 @@ class StandIn:
         class Handler(_Handler):
             place = stand_in
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -223,6 +223,15 @@ def _ranged(content: bytes, headers: Any) -> tuple[int, dict[str, str], bytes]:
     if start >= len(content):
         return 416, {}, b""
     return 206, {"ETag": etag}, content[start:]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let a client go that broke off; anything else is a fault of the test."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

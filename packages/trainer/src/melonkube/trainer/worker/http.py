@@ -112,17 +112,25 @@ class Api:
         base_url: Its address.
         token: Sent with each call.
         request_id: Sent with each call.
-        connections: How many calls may run at once.
+        transport: For tests: where calls go instead of the network.
     """
 
-    def __init__(self, name: str, base_url: str, token: Token, request_id: str | None, connections: int = 8) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        token: Token,
+        request_id: str | None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self._name = name
         self._token = token
         self._headers = {} if request_id is None else {"X-Request-Id": request_id}
         self._http = httpx.Client(
             base_url=base_url,
             timeout=httpx.Timeout(30.0, connect=2.0, pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+            transport=transport,
             trust_env=False,
         )
 
