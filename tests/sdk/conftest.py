@@ -10,7 +10,7 @@ import pytest
 
 import tests.sdk.routes  # noqa: F401  registers what the stand-in answers
 from melonkube.sdk import Client
-from melonkube.sdk.cli.main import run
+from melonkube.sdk.cli.app import run
 from tests.sdk.standin import Standin
 
 

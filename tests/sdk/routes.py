@@ -261,7 +261,7 @@ def algorithms(_standin: Standin, _request: Recorded, _parts: tuple[str, ...]) -
 
 @route("GET", f"{BASE}/trainers")
 def trainers(_standin: Standin, _request: Recorded, _parts: tuple[str, ...]) -> Reply:
-    return Reply(body={"items": [{"name": "lightgbm", "description": "LightGBM"}]})
+    return Reply(body={"items": [{"name": "lightgbm", "description": "", "tasks": ["binary"], "parameters": {}}]})
 
 
 @route("POST", f"{BASE}/runs")

@@ -201,9 +201,9 @@ def test_nobody_listens(clock: VirtualClock) -> None:
 
 
 def test_no_answer_comes(silent: str, clock: VirtualClock) -> None:
-    with Client(silent, timeout=0.05, retry=RetryPolicy(attempts=2), clock=clock) as client:
-        with pytest.raises(ConnectionFailed, match="did not answer GET /api/v1/system in time"):
-            client.system.get()
+    impatient = Client(silent, timeout=0.05, retry=RetryPolicy(attempts=2), clock=clock)
+    with impatient, pytest.raises(ConnectionFailed, match="did not answer GET /api/v1/system in time"):
+        impatient.system.get()
     assert len(clock.slept) == 1
 
 
@@ -239,9 +239,9 @@ def test_a_problem_without_a_request_id_takes_that_of_the_answer() -> None:
 def test_errors_survive_a_process_pool() -> None:
     import pickle
 
-    with answering(409, b'{"title": "t", "status": 409, "code": "in_use", "detail": "d"}') as client:
-        with pytest.raises(ApiError) as caught:
-            client.system.get()
+    refusing = answering(409, b'{"title": "t", "status": 409, "code": "in_use", "detail": "d"}')
+    with refusing, pytest.raises(ApiError) as caught:
+        refusing.system.get()
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), again.code, str(again)) == (type(caught.value), "in_use", "d")
 

@@ -11,10 +11,10 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null
 _TRUE = frozenset({"true", "True", "TRUE", "1"})
 _FALSE = frozenset({"false", "False", "FALSE", "0"})
 
-_TIME = r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?"
-_YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_TIME}", re.ASCII)
-_DAY_FIRST = re.compile(rf"(?P<day>\d{{1,2}})[-/.](?P<month>\d{{1,2}})[-/.](?P<year>\d{{4}}){_TIME}", re.ASCII)
-_MONTH_FIRST = re.compile(rf"(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}})/(?P<year>\d{{4}}){_TIME}", re.ASCII)
+_CLOCK = r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?)?"
+_YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_CLOCK}", re.ASCII)
+_MONTH_FIRST = re.compile(rf"(?P<month>\d{{1,2}})([-/])(?P<day>\d{{1,2}})\2(?P<year>\d{{4}}){_CLOCK}", re.ASCII)
+_DAY_FIRST = re.compile(rf"(?P<day>\d{{1,2}})([-/.])(?P<month>\d{{1,2}})\2(?P<year>\d{{4}}){_CLOCK}", re.ASCII)
 
 Cell = bool | int | float | str | None
 
@@ -25,7 +25,7 @@ def convert_cell(cell: str, dtype: Dtype, *, day_first: bool = False) -> Cell:
     Args:
         cell: As it stands in the file.
         dtype: Type of the column.
-        day_first: Whether 1/2/2026 is the first of February in this column.
+        day_first: Whether 1/2/2026 and 1-2-2026 are the first of February in this column, as 1.2.2026 always is.
 
     Raises:
         ValueError: It is not of that type.
@@ -57,8 +57,8 @@ def _number(text: str) -> int | float | None:
 
 def iso_date(text: str, *, day_first: bool) -> str:
     """Return a date, with or without a time, as ISO 8601; text of another form as it is, for the server to judge."""
-    slashes = _DAY_FIRST if day_first else _MONTH_FIRST
-    match = _YEAR_FIRST.fullmatch(text) or (slashes if "/" in text else _DAY_FIRST).fullmatch(text)
+    year_last = _DAY_FIRST if day_first or "." in text[:3] else _MONTH_FIRST
+    match = _YEAR_FIRST.fullmatch(text) or year_last.fullmatch(text)
     if match is None:
         return text
     date = f"{match['year']}-{match['month']:0>2}-{match['day']:0>2}"

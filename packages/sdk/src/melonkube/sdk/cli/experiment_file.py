@@ -64,18 +64,18 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         raise CommandError(f"There is no file {path}.", ExitCode.USAGE) from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{path} is not UTF-8 text.", ExitCode.USAGE) from error
+    as_json = path.suffix.lower() == ".json"
     try:
-        content = json.loads(text) if path.suffix.lower() == ".json" else yaml.load(text, _CoreLoader)  # noqa: S506
-    except (ValueError, RecursionError) as error:
-        raise CommandError(f"{path} is not JSON: {error}.", ExitCode.USAGE) from error
-    except yaml.YAMLError as error:
-        raise CommandError(f"{path} is not YAML: {_first_words(error)}.", ExitCode.USAGE) from error
+        content = json.loads(text) if as_json else yaml.load(text, _CoreLoader)  # noqa: S506
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        form = "JSON" if as_json else "YAML"
+        raise CommandError(f"{path} is not {form}: {_first_words(error)}.", ExitCode.USAGE) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise CommandError(f"{path} must hold {what}: a mapping of names.", ExitCode.USAGE)
     return content
 
 
-def _first_words(error: yaml.YAMLError) -> str:
+def _first_words(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"{problem} (line {mark.line + 1})" if mark is not None else str(problem)

@@ -96,6 +96,7 @@ def tuning() -> "Iterator[Callable[[Experiment], None] | None]":
                 trials=f"{trials_done(experiment)} trials",
                 best=best_so_far(experiment),
                 ends=None if left is None else time.monotonic() + left,
+                refresh=True,
             )
 
         yield update

@@ -1,0 +1,282 @@
+"""``melon tune``: from options and files to an experiment, watched to its end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from melonkube.sdk.cli.errors import CommandError
+from melonkube.sdk.cli.experiment_file import merge, parse_kinds, read_mapping
+from tests.sdk.conftest import Melon
+from tests.sdk.routes import result
+from tests.sdk.standin import Standin
+
+
+def made(server: Standin) -> dict[str, Any]:
+    """Return the body of the one experiment that was asked for."""
+    (request,) = server.sent("POST", "/api/v1/experiments")
+    body: dict[str, Any] = request.json()
+    return body
+
+
+def ends(server: Standin, state: str = "completed", **more: Any) -> None:
+    """Let the experiment end as soon as it is looked at."""
+
+    def end(path: str) -> None:
+        for experiment_id, experiment in server.experiments.items():
+            if path.endswith(experiment_id) and experiment["state"] == "running":
+                server.end(experiment_id, state, **more)
+
+    server.on_poll = end
+
+
+def test_two_arguments(server: Standin, melon: Melon, table: Path) -> None:
+    ends(server, best=result(7, 0.91, 0.9), baseline=result(1, 0.85, 0.84), trials={"total": 50, "completed": 50})
+    found = melon("tune", table, "--target", "y")
+    assert found.code == 0
+    assert made(server) == {"dataset_id": next(iter(server.datasets)), "target": "y"}
+    assert "has started" in found.err
+    assert "melon deploy" in found.err
+    for said in (
+        "completed",
+        "50/50",
+        "trial 7: auc 0.91, on rows the search never saw 0.9",
+        "auc 0.85",
+        "num_leaves=56",
+    ):
+        assert said in found.out
+
+
+def test_all_options(server: Standin, melon: Melon, table: Path, tmp_path: Path) -> None:
+    space = tmp_path / "space.json"
+    space.write_text('{"eta": {"type": "float", "low": 1e-3, "high": 0.3, "log": true}}')
+    found = melon(
+        "tune", table, "-t", "y", "--name", "all", "--task", "binary", "--metric", "logloss", "--algorithm", "random",
+        "--trials", 7, "--seconds", 60.5, "--parallelism", 2, "--seed", 0, "--ignore", "id", "--ignore", "zip",
+        "--kind", "zip=categorical", "--kind", "a=b=numeric", "--space", space, "--no-watch", "-o", "json",
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["name"] == "all"
+    assert made(server) == {
+        "dataset_id": next(iter(server.datasets)),
+        "target": "y",
+        "name": "all",
+        "task": "binary",
+        "metric": "logloss",
+        "algorithm": "random",
+        "search_space": {"eta": {"type": "float", "low": 0.001, "high": 0.3, "log": True}},
+        "columns": {
+            "zip": {"kind": "categorical", "role": "ignored"},
+            "a=b": {"kind": "numeric"},
+            "id": {"role": "ignored"},
+        },
+        "seed": 0,
+        "parallelism": 2,
+        "budget": {"max_trials": 7, "max_seconds": 60.5},
+    }
+
+
+EXPERIMENT = """\
+# An experiment as a file.
+dataset: ../고객.csv
+target: y
+name: from file
+metric: auc
+budget: {max_trials: 5, max_failed_trials: 1}
+columns:
+  id: {role: ignored}
+search_space:
+  eta: {type: float, low: 1e-3, high: 0.3}
+  boosting: {type: categorical, choices: [yes, no, 12:30, 2026-01-01, 0o7, true, 1, .5, ~x]}
+  num_leaves: {value: 31}
+"""
+
+
+@pytest.fixture
+def file(table: Path) -> Path:
+    path = table.parent / "experiments" / "one.yaml"
+    path.parent.mkdir()
+    path.write_text(EXPERIMENT, encoding="utf-8")
+    return path
+
+
+def test_an_experiment_file(server: Standin, melon: Melon, file: Path) -> None:
+    assert melon("tune", "--file", file, "--no-watch").code == 0
+    assert made(server) == {
+        "dataset_id": next(iter(server.datasets)),
+        "target": "y",
+        "name": "from file",
+        "metric": "auc",
+        "budget": {"max_trials": 5, "max_failed_trials": 1},
+        "columns": {"id": {"role": "ignored"}},
+        "search_space": {
+            "eta": {"type": "float", "low": 0.001, "high": 0.3},
+            "boosting": {
+                "type": "categorical",
+                "choices": ["yes", "no", "12:30", "2026-01-01", "0o7", True, 1, 0.5, "~x"],
+            },
+            "num_leaves": {"value": 31},
+        },
+    }
+
+
+def test_options_win_over_a_file(server: Standin, melon: Melon, file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("a,y\n1,2\n")
+    arguments = ("--name", "mine", "--trials", 9, "--kind", "id=text", "--metric", "logloss")
+    assert melon("tune", other, "--file", file, "--no-watch", *arguments).code == 0
+    body = made(server)
+    assert (body["name"], body["metric"]) == ("mine", "logloss")
+    assert body["budget"] == {"max_trials": 9, "max_failed_trials": 1}
+    assert body["columns"] == {"id": {"role": "ignored", "kind": "text"}}
+    assert [one["name"] for one in server.datasets.values()] == ["other"]
+
+
+@pytest.mark.parametrize("named", ["고객", "고객:1", "{id}"])
+@pytest.mark.parametrize("where", ["argument", "dataset", "dataset_id"])
+def test_a_data_set_that_is_there(
+    server: Standin, melon: Melon, table: Path, tmp_path: Path, named: str, where: str
+) -> None:
+    assert melon("upload", table).code == 0
+    (identity,) = server.datasets
+    named = named.format(id=identity)
+    if where == "argument":
+        found = melon("tune", named, "--target", "y", "--no-watch")
+    else:
+        path = tmp_path / "experiment.json"
+        path.write_text(json.dumps({where: named, "target": "y"}))
+        found = melon("tune", "--file", path, "--no-watch")
+    assert found.code == 0, found.err
+    assert made(server)["dataset_id"] == identity
+
+
+def test_a_data_set_that_is_not_there(server: Standin, melon: Melon) -> None:
+    found = melon("tune", "none", "--target", "y")
+    assert (found.code, found.out) == (3, "")
+    assert "There is no data set 'none'" in found.err
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "code", "said"),
+    [
+        ("completed", {"best": result(1, 0.9)}, 0, "melon deploy"),
+        ("stopped", {"best": result(1, 0.9), "reason": "You stopped it."}, 0, "melon deploy"),
+        ("stopped", {"reason": "You stopped it."}, 1, "is stopped: You stopped it."),
+        ("completed", {}, 1, "is completed without a completed trial."),
+        ("failed", {"reason": "More than 5 trials failed."}, 1, "is failed: More than 5 trials failed."),
+        ("failed", {"best": result(1, 0.9), "reason": "More than 5 trials failed."}, 1, "is failed"),
+    ],
+)
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_how_it_ended_is_the_exit_code(
+    server: Standin, melon: Melon, table: Path, state: str, more: dict[str, Any], code: int, said: str, form: str
+) -> None:
+    ends(server, state, **more)
+    found = melon("tune", table, "--target", "y", "-o", form)
+    assert found.code == code
+    if form == "json":
+        assert json.loads(found.out)["state"] == state
+    else:
+        assert state in found.out
+    if code or form == "table":
+        assert said in found.err
+
+
+def test_what_the_server_refuses(server: Standin, melon: Melon, table: Path) -> None:
+    found = melon("tune", table, "--target", "constant")
+    assert (found.code, found.out) == (1, "")
+    assert found.err == "melon: The target has one value in every row; choose another column.\n"
+    assert melon("tune", table, "--target", "y", "--name", "taken", "--no-watch").code == 0
+    taken = melon("tune", table, "--target", "y", "--name", "taken", "--no-watch")
+    assert (taken.code, taken.out) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Say what to tune on"),
+        (("{table}",), "--target"),
+        (("{table}", "--target", "y", "--metric", "best"), "metric: Input should be"),
+        (("{table}", "--target", "y", "--kind", "zip=colour"), "columns/zip/kind"),
+        (("{table}", "--target", "y", "--kind", "zip"), "write it as COLUMN=KIND"),
+        (("{table}", "--target", "y", "--trials", "0"), "--trials"),
+        (("{table}", "--target", "y", "--seconds", "-1"), "budget/max_seconds"),
+        (("{table}", "--target", "y", "--space", "none.yaml"), "There is no file none.yaml"),
+        (("{table}", "--target", "y", "--name", "a/b"), "name"),
+        (("--file", "none.yaml"), "There is no file none.yaml"),
+    ],
+)
+def test_what_cannot_be_right_is_said_before_anything_is_sent(
+    server: Standin, melon: Melon, table: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    found = melon("tune", *(one.format(table=table) for one in arguments))
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("e.yaml", b"a: [1", "is not YAML: expected"),
+        ("e.yaml", b"a: 1\na: 2\n", "'a' is there twice (line 2)"),
+        ("e.yaml", b"? [1, 2]\n: 3\n", "a key must be a text (line 1)"),
+        ("e.yaml", b"- 1\n", "must hold an experiment: a mapping of names"),
+        ("e.yaml", b"1: 2\n", "must hold an experiment: a mapping of names"),
+        ("e.yaml", b"", "must hold an experiment"),
+        ("e.yaml", b"a: !!python/object/apply:os.system [ls]\n", "is not YAML: could not determine a constructor"),
+        ("e.yaml", b"\xff\xfe", "is not UTF-8 text"),
+        ("e.json", b"{'a': 1}", "is not JSON: Expecting"),
+        ("e.json", b"[" * 100_000, "is not JSON"),
+        ("e.yaml", b"[" * 100_000, "is not YAML"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CommandError) as caught:
+        read_mapping(path, "an experiment")
+    assert said in str(caught.value)
+    assert caught.value.code == 2
+
+
+def test_yaml_is_read_as_its_newer_standard_says(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_text(
+        "\ufeff# mark\nnulls: [~, null, '']\nbool: [true, False, yes, on, n]\nint: [1, -2, +3, 010, 1_000]\n"
+        "float: [1.5, 1e3, 1E-3, .5, 2., -.inf]\ntext: [2026-01-01, 12:30:00, =, <<]\nkey: &a {x: 1}\nagain: *a\n"
+    )
+    assert read_mapping(path, "x") == {
+        "nulls": [None, None, ""],
+        "bool": [True, False, "yes", "on", "n"],
+        "int": [1, -2, 3, 10, "1_000"],
+        "float": [1.5, 1000.0, 0.001, 0.5, 2.0, float("-inf")],
+        "text": ["2026-01-01", "12:30:00", "=", "<<"],
+        "key": {"x": 1},
+        "again": {"x": 1},
+    }
+
+
+def test_the_kind_of_a_column() -> None:
+    assert parse_kinds(["a=text", "b=c=numeric"]) == {"a": "text", "b=c": "numeric"}
+    for wrong in ("a", "=text", "a="):
+        with pytest.raises(CommandError):
+            parse_kinds([wrong])
+
+
+def test_merging_changes_neither_side() -> None:
+    file = {"columns": {"a": {"kind": "text"}}, "budget": {"max_trials": 5}, "seed": 1}
+    merged = merge(file, {"seed": None, "name": "x"}, ["a"], {}, {"max_trials": None, "max_seconds": 3.0})
+    assert merged == {
+        "columns": {"a": {"kind": "text", "role": "ignored"}},
+        "budget": {"max_trials": 5, "max_seconds": 3.0},
+        "seed": 1,
+        "name": "x",
+    }
+    assert file == {"columns": {"a": {"kind": "text"}}, "budget": {"max_trials": 5}, "seed": 1}
+    assert merge({"columns": {}, "budget": None}, {}, [], {}, {}) == {}
+    bad: list[dict[str, Any]] = [{"columns": []}, {"columns": {"a": "text"}}, {"budget": 5}]
+    for wrong in bad:
+        with pytest.raises(CommandError, match="must be a mapping"):
+            merge(wrong, {}, [], {}, {})
