@@ -87,20 +87,20 @@ class RunWriter:
         ]
 
     def send_points(self, send: Send) -> None:
-        """Send the values that wait; those stay that did not arrive."""
-        while self._points:
-            batch = self._points[:_BATCH_POINTS]
-            send("POST", f"{self._path}/metrics", MetricBatch(points=batch).model_dump_json().encode(), {})
+        """Send the values that wait now; those stay that do not arrive."""
+        for size in _sizes(len(self._points), _BATCH_POINTS):
+            batch = MetricBatch(points=self._points[:size])
+            send("POST", f"{self._path}/metrics", batch.model_dump_json().encode(), {})
             with self._buffer:
-                del self._points[: len(batch)]
+                del self._points[:size]
 
     def send_lines(self, send: Send) -> None:
-        """Send the log lines that wait; those stay that did not arrive."""
-        while self._lines:
-            batch = self._lines[:_BATCH_LINES]
-            send("POST", f"{self._path}/logs", LogBatch(lines=batch).model_dump_json().encode(), {})
+        """Send the log lines that wait now; those stay that do not arrive."""
+        for size in _sizes(len(self._lines), _BATCH_LINES):
+            batch = LogBatch(lines=self._lines[:size])
+            send("POST", f"{self._path}/logs", batch.model_dump_json().encode(), {})
             with self._buffer:
-                del self._lines[: len(batch)]
+                del self._lines[:size]
 
     def _send_file(self, send: Send, name: str) -> None:
         content = self._files[name]
@@ -116,6 +116,11 @@ class RunWriter:
     def finish(self, send: Send, finish: RunFinish) -> None:
         """End the run."""
         send("POST", f"{self._path}/finish", finish.model_dump_json().encode(), {})
+
+
+def _sizes(count: int, limit: int) -> list[int]:
+    """Return the sizes of the batches into which ``count`` things go: what comes meanwhile is for the next time."""
+    return [min(limit, count - start) for start in range(0, count, limit)]
 
 
 class Recorder:
