@@ -8,7 +8,6 @@ import zipfile
 from typing import Any
 
 import httpx
-import pytest
 
 from melonkube.contracts.ids import new_id
 from tests.registry.bundles import SIGNATURE, bundle, make_version, put_bundle
@@ -88,26 +87,24 @@ async def test_the_bundle_can_be_downloaded_whole_and_by_file(client: httpx.Asyn
     assert (await client.get("/api/v1/models/churn/versions/1/files/notes.txt")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"flavor": "sklearn"}, "unsafe_artifact"),
-        ({"format_version": 2}, "not_a_bundle"),
-        ({"files": {}}, "not_a_bundle"),
-        ({"signature.json": b"{}"}, "not_a_bundle"),
-        ({"signature.json": b"\xff"}, "not_a_bundle"),
-        ({"golden.json": b'{"instances": [], "raw_scores": []}'}, "not_a_bundle"),
-        ({"golden.json": b'{"instances": [{"x": 1}], "raw_scores": []}'}, "not_a_bundle"),
-        ({"input_example.json": b"[1]"}, "not_a_bundle"),
-        ({"input_example.json": b"{"}, "not_a_bundle"),
-    ],
-)
-async def test_what_is_no_bundle_makes_no_version(
-    client: httpx.AsyncClient, changes: dict[str, Any], code: str
-) -> None:
-    run_id = await put_bundle(client, bundle(**changes))
-    answer = await client.post("/api/v1/models/churn/versions", json={"run_id": run_id})
-    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+NO_BUNDLES: list[tuple[dict[str, Any], str]] = [
+    ({"flavor": "sklearn"}, "unsafe_artifact"),
+    ({"format_version": 2}, "not_a_bundle"),
+    ({"files": {}}, "not_a_bundle"),
+    ({"signature.json": b"{}"}, "not_a_bundle"),
+    ({"signature.json": b"\xff"}, "not_a_bundle"),
+    ({"golden.json": b'{"instances": [], "raw_scores": []}'}, "not_a_bundle"),
+    ({"golden.json": b'{"instances": [{"x": 1}], "raw_scores": []}'}, "not_a_bundle"),
+    ({"input_example.json": b"[1]"}, "not_a_bundle"),
+    ({"input_example.json": b"{"}, "not_a_bundle"),
+]
+
+
+async def test_what_is_no_bundle_makes_no_version(client: httpx.AsyncClient) -> None:
+    for changes, code in NO_BUNDLES:
+        run_id = await put_bundle(client, bundle(**changes))
+        answer = await client.post("/api/v1/models/churn/versions", json={"run_id": run_id})
+        assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
     assert (await client.get("/api/v1/models/churn")).status_code == 404
 
 

@@ -1,12 +1,23 @@
 """Runs: what they keep, what they refuse, and to whom they answer."""
 
 import hashlib
+import pickle
+import posixpath
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from melonkube.contracts.ids import new_id
-from tests.registry.conftest import Registry
+from melonkube.contracts.runs import MetricPoint
+from melonkube.kit.errors import InvalidRequest
+from melonkube.registry.runs.domain import UnsafeArtifact, check_path, last_points, refuse_unsafe, unique_points
+from melonkube.registry.settings import LimitSettings
+from tests.registry.conftest import Registry, StartRegistry
 
 
 async def make_run(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -71,3 +82,304 @@ async def test_metrics_logs_and_the_end(client: httpx.AsyncClient) -> None:
     assert (await client.post(f"{base}/logs", json={"lines": lines})).status_code == 204
     lines[0]["seq"] = 9
     assert (await client.post(f"{base}/logs", json={"lines": lines})).status_code == 409
+
+
+def form(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [(path, (path.rsplit("/", 1)[-1], data)) for path, data in files]
+
+
+async def test_small_files_go_in_one_call(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+    base = f"/api/v1/runs/{run['id']}/artifacts"
+    files = [("model/model.txt", b"tree"), ("model/manifest.json", b"{}"), ("empty", b""), ("same", b"tree")]
+    answer = await client.post(base, files=form(*files))
+    assert answer.status_code == 200, answer.text
+    assert [(a["path"], a["sha256"]) for a in answer.json()["items"]] == [
+        (path, hashlib.sha256(data).hexdigest()) for path, data in files
+    ]
+    for path, data in files:
+        assert (await client.get(f"{base}/{path}")).content == data
+    assert (await client.get(f"{base}/model/manifest.json")).headers["content-type"] == "application/json"
+    assert len(registry.blob_files()) == 3
+    changed = await client.post(base, files=form(("same", b"new"), ("model/model.txt", b"tree")))
+    assert changed.status_code == 200
+    assert (await client.get(f"{base}/same")).content == b"new"
+    await client.post(f"/api/v1/runs/{run['id']}/finish", json={"state": "completed"})
+    assert (await client.post(base, files=form(("same", b"new"), ("empty", b"")))).status_code == 200
+    late = await client.post(base, files=form(("empty", b""), ("late", b"x")))
+    assert (late.status_code, late.json()["code"]) == (409, "conflict")
+    assert (await client.get(f"{base}/late")).status_code == 404
+
+
+async def test_what_small_files_cannot_be(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+    base = f"/api/v1/runs/{run['id']}/artifacts"
+    cases: list[tuple[list[tuple[str, bytes]], int, str]] = [
+        ([("a", b"x"), ("a", b"y")], 422, "invalid_request"),
+        ([("a", b"x"), ("../b", b"y")], 422, "invalid_request"),
+        ([("a", b"x"), ("b.pkl", b"y")], 422, "unsafe_artifact"),
+        ([("a", b"x"), ("b", b"\x80\x04\x95")], 422, "unsafe_artifact"),
+        ([("a", b"x" * (3 << 20)), ("b", b"y" * (2 << 20))], 413, "body_too_large"),
+        ([(f"f{n}", b"") for n in range(101)], 422, "invalid_request"),
+    ]
+    for files, status, code in cases:
+        answer = await client.post(base, files=form(*files))
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (await client.post(base, json={})).status_code == 415
+    assert (await client.post(f"/api/v1/runs/{new_id()}/artifacts", files=form(("a", b"x")))).status_code == 404
+    assert (await client.get(base)).json()["items"] == []
+    assert registry.blob_files() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "../up", "a/../b", "a//b", "./a", "a/.", "a\\b", " a", "a ", "a/ b", "x" * 513, "tab\there", "new\nline",
+        "zero\x00", "/absolute", "a/",
+    ],
+)  # fmt: skip
+def test_paths_that_are_none(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="path"):
+        check_path(path)
+
+
+@given(st.text())
+def test_a_path_that_is_taken_stays_below_its_run(path: str) -> None:
+    with suppress(InvalidRequest):
+        assert posixpath.normpath(f"/run/{check_path(path)}") == f"/run/{path}"
+
+
+async def test_a_path_that_is_none_is_told(client: httpx.AsyncClient) -> None:
+    run = await make_run(client)
+    for path in ("%2e%2e/up", "a/%2e%2e/b", "a//b", "%2Fabsolute", "zero%00"):
+        url = httpx.URL("http://registry").copy_with(raw_path=f"/api/v1/runs/{run['id']}/artifacts/{path}".encode())
+        for answer in (await client.put(url, content=b"x"), await client.get(url)):
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), path
+
+
+async def test_paths_of_any_script(client: httpx.AsyncClient) -> None:
+    run = await make_run(client)
+    url = f"/api/v1/runs/{run['id']}/artifacts/그림/손실 곡선 (1).png"
+    assert (await client.put(url, content=b"\x89PNG")).status_code == 201
+    got = await client.get(url)
+    assert got.headers["content-type"] == "image/png"
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert "filename*=UTF-8''%EC%86%90" in got.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("model.pkl", b""),
+        ("model.PICKLE", b"x"),
+        ("a/model.joblib", b"x"),
+        ("model.joblib.gz", b"x"),
+        ("net.pt", b"x"),
+        *(("model.txt", pickle.dumps({"a": [1, 2]}, protocol)) for protocol in range(6)),
+        *(("model.txt", pickle.dumps(print, protocol)) for protocol in range(6)),
+        ("model.bin", b"PK\x03\x04" + b"\x00" * 26 + b"archive/data.pkl" + b"\x00" * 4000),
+    ],
+)
+def test_pickles_are_told(path: str, data: bytes) -> None:
+    with pytest.raises(UnsafeArtifact):
+        refuse_unsafe(path, data)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("model.txt", b"tree\nversion=v4\n"),
+        ("a.csv", b"c,d\n1,2\n"),
+        ("a.txt", b"(apple)\n"),
+        ("a.json", b"{}"),
+        ("a.zip", b"PK\x03\x04 and so on"),
+        ("a.parquet", b"PAR1"),
+        ("empty", b""),
+    ],
+)
+def test_what_is_no_pickle_is_taken(path: str, data: bytes) -> None:
+    refuse_unsafe(path, data)
+
+
+async def test_pickles_are_not_kept(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+    for path, data in (("model.pkl", b"x"), ("model.txt", pickle.dumps({}))):
+        answer = await client.put(f"/api/v1/runs/{run['id']}/artifacts/{path}", content=data)
+        assert (answer.status_code, answer.json()["code"]) == (422, "unsafe_artifact")
+    assert registry.blob_files() == []
+
+
+async def test_a_pickle_hidden_by_size_is_not_kept(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"\x80"
+        yield b"\x04\x95"
+        for _ in range(10):
+            yield b"x" * (1 << 20)
+
+    answer = await client.put(f"/api/v1/runs/{run['id']}/artifacts/model.txt", content=slowly())
+    assert (answer.status_code, answer.json()["code"]) == (422, "unsafe_artifact")
+    assert registry.blob_files() == []
+
+
+async def test_an_artifact_whose_digest_differs_is_not_kept(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+    url = f"/api/v1/runs/{run['id']}/artifacts/a.txt"
+    for data in (b"small", b"large" * (1 << 20)):
+        answer = await client.put(url, content=data, headers={"X-Content-SHA256": "0" * 64})
+        assert (answer.status_code, answer.json()["code"]) == (422, "checksum_mismatch")
+    assert (await client.put(url, content=b"x", headers={"X-Content-SHA256": "short"})).status_code == 422
+    assert registry.blob_files() == []
+
+
+async def test_an_artifact_over_the_limit_is_not_kept(start_registry: StartRegistry) -> None:
+    registry = await start_registry(limits=LimitSettings(artifact_bytes=5 << 20))
+    client = await registry.client()
+    run = await make_run(client)
+    url = f"/api/v1/runs/{run['id']}/artifacts/a.bin"
+    assert (await client.put(url, content=b"x" * (5 << 20))).status_code == 201
+    answer = await client.put(url, content=b"y" * ((5 << 20) + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert len(registry.blob_files()) == 1
+
+
+async def test_nothing_is_added_to_a_run_that_has_ended(client: httpx.AsyncClient) -> None:
+    run = await make_run(client)
+    base = f"/api/v1/runs/{run['id']}"
+    await client.put(f"{base}/artifacts/a", content=b"x")
+    await client.post(f"{base}/finish", json={"state": "lost", "reason": "its worker is gone"})
+    assert (await client.get(base)).json()["reason"] == "its worker is gone"
+    assert (await client.put(f"{base}/artifacts/a", content=b"x")).status_code == 200
+    for path, data in (("a", b"y"), ("b", b"x")):
+        answer = await client.put(f"{base}/artifacts/{path}", content=data)
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert (await client.get(f"{base}/artifacts/a")).content == b"x"
+
+
+async def test_a_worker_touches_runs_of_its_own_experiment_alone(client: httpx.AsyncClient, registry: Registry) -> None:
+    experiment_id, dataset_id = new_id(), new_id()
+    worker = await registry.client(scope="worker", experiment_id=experiment_id, dataset_id=dataset_id)
+    own = await make_run(worker, experiment_id=experiment_id, trial_id=new_id(), attempt=1)
+    other = await make_run(client, experiment_id=new_id())
+    bare = await make_run(client)
+    for fields in ({"experiment_id": other["experiment_id"]}, {}, {"id": other["id"], "experiment_id": experiment_id}):
+        answer = await worker.post("/api/v1/runs", json=fields)
+        assert answer.status_code in (404, 409)
+    wrong = await worker.post("/api/v1/runs", json={"experiment_id": experiment_id, "dataset_id": new_id()})
+    assert wrong.status_code == 404
+    batch = {"points": [{"name": "auc", "step": 0, "value": 1}]}
+    for run, ok in ((own, True), (other, False), (bare, False)):
+        base = f"/api/v1/runs/{run['id']}"
+        for answer in (
+            await worker.get(base),
+            await worker.post(f"{base}/metrics", json=batch),
+            await worker.get(f"{base}/metrics"),
+            await worker.post(f"{base}/logs", json={"lines": []}),
+            await worker.get(f"{base}/logs"),
+            await worker.put(f"{base}/artifacts/a", content=b"x"),
+            await worker.post(f"{base}/artifacts", files=form(("b", b"x"))),
+            await worker.get(f"{base}/artifacts"),
+            await worker.get(f"{base}/artifacts/a"),
+            await worker.post(f"{base}/finish", json={"state": "completed"}),
+        ):
+            assert (answer.status_code < 300) is ok, answer.text
+            assert ok or answer.status_code == 404
+    assert (await worker.get("/api/v1/runs")).status_code == 403
+    assert (await worker.delete(f"/api/v1/runs/{own['id']}")).status_code == 403
+
+
+async def test_another_workspace_sees_nothing(client: httpx.AsyncClient, registry: Registry) -> None:
+    run = await make_run(client)
+    stranger = await registry.client(workspace_id=new_id())
+    assert (await stranger.get(f"/api/v1/runs/{run['id']}")).status_code == 404
+    assert (await stranger.get("/api/v1/runs")).json()["items"] == []
+    taken = await stranger.post("/api/v1/runs", json={"id": run["id"]})
+    assert (taken.status_code, taken.json()["code"]) == (409, "conflict")
+
+
+async def test_runs_by_experiment_in_pages(client: httpx.AsyncClient, service: httpx.AsyncClient) -> None:
+    experiment_id = new_id()
+    made = [(await make_run(client, experiment_id=experiment_id))["id"] for _ in range(5)]
+    await make_run(client)
+    seen: list[str] = []
+    params = {"limit": "2", "experiment_id": experiment_id}
+    while True:
+        page = (await client.get("/api/v1/runs", params=params)).json()
+        seen += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert seen == made[::-1]
+    assert len((await client.get("/api/v1/runs")).json()["items"]) == 6
+    assert (await service.delete(f"/internal/experiments/{experiment_id}/runs")).status_code == 204
+    assert len((await client.get("/api/v1/runs")).json()["items"]) == 1
+
+
+async def test_a_run_of_a_trial_goes_with_its_experiment(client: httpx.AsyncClient, service: httpx.AsyncClient) -> None:
+    run = await make_run(client, experiment_id=new_id(), trial_id=new_id(), attempt=1)
+    held = await client.delete(f"/api/v1/runs/{run['id']}")
+    assert (held.status_code, held.json()["code"]) == (409, "in_use")
+    assert (await service.delete(f"/api/v1/runs/{run['id']}")).status_code == 204
+
+
+async def test_deleting_a_run_removes_what_only_it_held(client: httpx.AsyncClient, registry: Registry) -> None:
+    runs = [await make_run(client) for _ in range(2)]
+    for run, own in zip(runs, (b"one", b"two"), strict=True):
+        base = f"/api/v1/runs/{run['id']}"
+        await client.post(f"{base}/artifacts", files=form(("own", own), ("shared", b"shared")))
+        await client.post(f"{base}/metrics", json={"points": [{"name": "auc", "step": 0, "value": 1}]})
+        line = {"seq": 0, "at": "2026-01-01T00:00:00Z", "message": "x"}
+        await client.post(f"{base}/logs", json={"lines": [line]})
+    assert len(registry.blob_files()) == 3
+    assert (await client.delete(f"/api/v1/runs/{runs[0]['id']}")).status_code == 204
+    await registry.app.state.parts.blobs.collect()
+    assert sorted(path.read_bytes() for path in registry.blob_files()) == [b"shared", b"two"]
+    assert (await client.get(f"/api/v1/runs/{runs[1]['id']}/artifacts/shared")).content == b"shared"
+
+
+async def test_what_is_not_valid_is_named(client: httpx.AsyncClient) -> None:
+    run = await make_run(client)
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("", {"id": "NOT-AN-ID"}),
+        ("", {"params": {"a": [1]}}),
+        ("", {"surprise": 1}),
+        ("", {"tags": {"a": "\x00"}}),
+        ("", {"attempt": 0}),
+        ("/metrics", {"points": [{"name": "a", "step": -1, "value": 1}]}),
+        ("/metrics", {"points": [{"name": "a", "step": 1, "value": "x"}]}),
+        ("/metrics", {"points": [{"name": "", "step": 1, "value": 1}]}),
+        ("/metrics", {"points": [{"name": "a", "step": 2**63, "value": 1}]}),
+        ("/logs", {"lines": [{"seq": 0, "at": "yesterday", "message": "x"}]}),
+        ("/logs", {"lines": [{"seq": 0, "at": "2026-01-01T00:00:00", "message": "x"}]}),
+        ("/logs", {"lines": [{"seq": 2**63, "at": "2026-01-01T00:00:00Z", "message": "x"}]}),
+        ("/finish", {"state": "running"}),
+    ]
+    for url, wanted in cases:
+        answer = await client.post(f"/api/v1/runs/{run['id']}{url}" if url else "/api/v1/runs", json=wanted)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wanted
+
+
+async def test_an_unknown_data_set_makes_no_run(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/v1/runs", json={"dataset_id": new_id()})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (await client.get("/api/v1/runs")).json()["items"] == []
+
+
+@given(
+    st.lists(
+        st.builds(MetricPoint, name=st.sampled_from("ab"), step=st.integers(0, 5), value=st.floats(0, 1)), max_size=9
+    )
+)
+def test_the_last_point_is_the_one_of_the_highest_step(points: list[MetricPoint]) -> None:
+    expected: dict[str, MetricPoint] = {}
+    for point in points:
+        known = expected.get(point.name)
+        if known is None or point.step >= known.step:
+            expected[point.name] = point
+    at_once = last_points({}, points)
+    one_by_one: dict[str, Any] = {}
+    for point in points:
+        one_by_one = last_points(one_by_one, [point])
+    assert at_once == one_by_one == {name: [point.step, point.value] for name, point in expected.items()}
+    assert last_points({}, unique_points(points)) == at_once

@@ -15,7 +15,7 @@ PATH_CHARACTERS = 512
 _UNSAFE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt", ".marshal", ".pyc", ".mar"}
 )
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|[}\])]q\x00")
 _PICKLE_AS_TEXT = re.compile(rb"(c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|\(i[A-Za-z_][\w.]*\n|\((dp|lp)\d+\n|ccopy_reg\n)")
 _CONTENT_TYPE = re.compile(r"^[\w.+-]+/[\w.+-]+(; ?[\w.+=\"-]+)*$", re.ASCII)
 
