@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,12 +15,15 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from melonkube.contracts.base import Scalar
 from melonkube.contracts.events import Event
+from melonkube.contracts.space import FloatParameter
 from melonkube.kit.settings import PeerSettings, ServiceSettings, TokenSettings
 from melonkube.kit.tokens import DEFAULT_WORKSPACE
 from melonkube.trainer.spec import find_spec
 from melonkube.tuner.app import Tuner, create_app
 from melonkube.tuner.catalog.registry import Catalog
+from melonkube.tuner.search.client import SearchProcess, SearchSession
 from melonkube.tuner.settings import LeaseSettings, OwnerSettings, Settings, WorkerSettings
 from tests.conftest import MakeToken
 from tests.tuner.quadratic import SPEC
@@ -27,6 +31,18 @@ from tests.tuner.stand_in import DATASET_ID, StandIn
 
 ROOT = Path(__file__).parents[2]
 CATALOG = Catalog(algorithms=("random", "tpe"), trainers={"quadratic": SPEC, "lightgbm": find_spec("lightgbm")})
+
+
+class QuickSearch(SearchProcess):
+    """Draws at random in this process: the real one takes seconds to start, and has tests of its own."""
+
+    async def suggest(self, session: SearchSession, number: int, upto: int) -> dict[str, Scalar]:
+        draw = random.Random(session.seed * 1_000_003 + number)
+        params: dict[str, Scalar] = {}
+        for name, parameter in sorted(session.space.items()):
+            assert isinstance(parameter, FloatParameter)
+            params[name] = draw.uniform(parameter.low, parameter.high)
+        return params
 
 
 @dataclass
@@ -202,6 +218,7 @@ async def start_tuner(
             owner_seconds: float = 15.0,
             tick_seconds: float = 0.2,
             turn_seconds: float = 30.0,
+            search: SearchProcess | None = None,
             **more: Any,
         ) -> Running:
             listener = socket.socket()
@@ -223,7 +240,12 @@ async def start_tuner(
                 ),
                 **more,
             )
-            app = create_app(settings, catalog=CATALOG, registry_transport=httpx.ASGITransport(app=registry.app))
+            app = create_app(
+                settings,
+                catalog=CATALOG,
+                search=search or QuickSearch(),
+                registry_transport=httpx.ASGITransport(app=registry.app),
+            )
             await stack.enter_async_context(serving(app, listener))
             client = await stack.enter_async_context(
                 httpx.AsyncClient(

@@ -85,6 +85,7 @@ def create_app(
     settings: Settings,
     *,
     catalog: Catalog | None = None,
+    search: SearchProcess | None = None,
     registry_transport: httpx.AsyncBaseTransport | None = None,
 ) -> FastAPI:
     """Return the tuner's app.
@@ -92,6 +93,7 @@ def create_app(
     Args:
         settings: Its settings.
         catalog: What experiments can name; by default what is installed.
+        search: What works suggestions out; by default a process of its own.
         registry_transport: For tests: where calls of the registry go instead of the network.
     """
     key = TokenKey.load(settings.tokens)
@@ -137,12 +139,20 @@ def create_app(
     )
     metrics = TunerMetrics(app.state.metrics.registry)
     peer = PeerClient(settings.peers.registry, "registry", SERVICE, signer, registry_transport)
-    app.state.tuner = _assemble(settings, db, signer, peer, metrics, catalog or Catalog.installed())
+    app.state.tuner = _assemble(
+        settings, db, signer, peer, metrics, catalog or Catalog.installed(), search or SearchProcess()
+    )
     return app
 
 
 def _assemble(
-    settings: Settings, db: Database, signer: TokenSigner, peer: PeerClient, metrics: TunerMetrics, catalog: Catalog
+    settings: Settings,
+    db: Database,
+    signer: TokenSigner,
+    peer: PeerClient,
+    metrics: TunerMetrics,
+    catalog: Catalog,
+    search: SearchProcess,
 ) -> Tuner:
     bell = Bell()
     ledgers = Ledgers(db, bell)
@@ -150,7 +160,6 @@ def _assemble(
     executor: Executor = find(EXECUTORS)[settings.executor].load()(settings)
     tokens = WorkerTokens(signer, settings.tokens.worker_lifetime_seconds)
     fleet = Fleet(executor, ledgers, tokens, settings.worker, metrics)
-    search = SearchProcess()
     tools = OwnerTools(db, ledgers, fleet, search, metrics, settings.lease, settings.owner)
     return Tuner(
         catalog=catalog,

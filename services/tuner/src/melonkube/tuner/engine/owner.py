@@ -121,7 +121,7 @@ class Owner:
     def _keep_quiet(self, now: datetime) -> None:
         """Let nothing expire for a whole lease after a take-over, or after this process could not look for a while."""
         lease = timedelta(seconds=self._tools.lease.seconds)
-        blind = timedelta(seconds=self._tools.lease.heartbeat_seconds)
+        blind = timedelta(seconds=max(self._tools.lease.heartbeat_seconds, 5 * self._tools.owner.tick_seconds))
         if self._looked_at is None or now - self._looked_at > blind:
             self._quiet_until = now + lease
         self._looked_at = now
