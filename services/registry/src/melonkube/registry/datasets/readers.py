@@ -88,7 +88,7 @@ class ReaderPool:
 
 def _spawn() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "melonkube.registry.datasets.job"],
+        [sys.executable, "-P", "-m", "melonkube.registry.datasets.job"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
