@@ -14,6 +14,7 @@ from melonkube.sdk.cli.text import printable
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
+    from rich.table import Table
 
 T = TypeVar("T", bound="BaseModel")
 
@@ -106,7 +107,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: s
         table.add_column(heading.upper(), justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(printable(cell) for cell in row))
-    console().print(table)
+    _print(table)
 
 
 def print_item(item: "BaseModel", lines: Mapping[str, str], output: Format) -> None:
@@ -122,4 +123,16 @@ def print_item(item: "BaseModel", lines: Mapping[str, str], output: Format) -> N
     for name, text in lines.items():
         if text:
             table.add_row(name, printable(text))
-    console().print(table)
+    _print(table)
+
+
+def _print(table: "Table") -> None:
+    """Write a table to standard output, without the spaces that fill its last column."""
+    shown = console()
+    if shown.is_terminal:
+        shown.print(table)
+        return
+    with shown.capture() as captured:
+        shown.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
