@@ -85,6 +85,13 @@ def test_a_service_is_told_what_it_needs_and_keeps_what_it_was_given(plan: Plan)
     assert not {"MELON_LISTEN__PORT", "MELON_TOKENS__KEY", "MELON_PEERS__GATEWAY"} & told.keys()
 
 
+def test_secrets_go_only_where_they_are_needed(plan: Plan) -> None:
+    given_environment = {"DATABASE_URL": "postgresql://x", "MELON_GATEWAY__OWNER_KEY": "a key"}
+    told = {name: plan.environment(name, 7, 1, given_environment) for name in SERVICES}
+    assert [name for name in SERVICES if "MELON_GATEWAY__OWNER_KEY" in told[name]] == ["gateway"]
+    assert [name for name in SERVICES if "DATABASE_URL" in told[name]] == ["registry", "serving", "tuner"]
+
+
 def test_page_and_samples_come_from_the_checkout_unless_they_are_named(plan: Plan) -> None:
     told = plan.environment("gateway", 7, 1, {"MELON_SAMPLES_DIR": "/mine"})
     assert told["MELON_WEB_DIR"] == str(ROOT / "web" / "dist")

@@ -41,6 +41,7 @@ class Console:
     def warn(self, text: str) -> None:
         """Write a warning, unless the same one was written a short while ago."""
         now = self._clock()
-        if now - self._shown.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+        self._shown = {said: when for said, when in self._shown.items() if now - when < REPEAT_SECONDS}
+        if text not in self._shown:
             self._shown[text] = now
             self.say(text, level="warning")

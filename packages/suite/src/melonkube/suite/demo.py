@@ -82,7 +82,7 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
     if data_dir is not None:
         yield data_dir
         return
-    with tempfile.TemporaryDirectory(prefix="melon-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="melon-demo-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 

@@ -79,14 +79,22 @@ class Suite:
                 )
             finally:
                 os.close(writer)
+        try:
+            self._wait_ready(reader)
+        except BaseException:
+            self.kill()
+            raise
+        self._state = folder.read_state()
+
+    def _wait_ready(self, reader: int) -> None:
         with os.fdopen(reader, "rb") as ready:
             # The end of file comes when the supervisor ends: nobody else holds the other end.
             said = ready.read1() if select.select([ready], [], [], START_SECONDS)[0] else None
         if not said:
-            self.kill()
             reason = "ended before it was ready" if said == b"" else f"was not ready after {START_SECONDS:g} seconds"
+            if said == b"":
+                self._running().wait(STOP_SECONDS)
             raise SuiteFailed(f"The suite {reason}. It said:\n{self.console()}")
-        self._state = folder.read_state()
 
     @property
     def _console_path(self) -> Path:

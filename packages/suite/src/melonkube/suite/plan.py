@@ -15,6 +15,12 @@ STOP_SECONDS = {"gateway": 15.0, "tuner": 30.0, "serving": 15.0, "registry": 15.
 _OURS = ("MELON_LISTEN__", "MELON_PEERS__", "MELON_TOKENS__", "MELON_DATA_DIR", "MELON_PARENT_PID")
 """Names of the environment that the supervisor alone decides on."""
 
+_DOOR_PREFIX = "MELON_GATEWAY__"
+"""The owner's key is among these: the door's business alone."""
+
+_DATABASE_NAMES = ("DATABASE_URL", "MELON_DATABASE_URL")
+"""Of no use to the door, which has no database."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -36,13 +42,14 @@ class Plan:
 
     def environment(self, service: str, descriptor: int, parent_pid: int, given: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a service: ``given``, and what is decided here."""
-        kept = {name: value for name, value in given.items() if not name.startswith(_OURS)}
+        dropped = _OURS + (_DATABASE_NAMES if service == "gateway" else (_DOOR_PREFIX,))
+        kept = {name: value for name, value in given.items() if not name.startswith(dropped)}
         decided = {
             "MELON_DATA_DIR": str(self.data_dir / service),
             "MELON_LISTEN__FD": str(descriptor),
             "MELON_TOKENS__KEY_FILE": str(self.key_file),
             "MELON_PARENT_PID": str(parent_pid),
-            "MELON_GATEWAY__DATA_DIR": str(self.data_dir),
+            **({"MELON_GATEWAY__DATA_DIR": str(self.data_dir)} if service == "gateway" else {}),
             **{
                 f"MELON_PEERS__{name.upper()}": address for name, address in self.addresses.items() if name != "gateway"
             },
