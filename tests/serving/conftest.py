@@ -1,5 +1,6 @@
 """Serving, whole and in this process, with stand-ins for the registry and the tuner."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -51,6 +52,16 @@ class Running:
         """Wait until the endpoint is as far as it can be now; return it."""
         await self.keeper(name).rested.wait()
         return await self.get(name)
+
+    async def until(self, name: str, **expected: Any) -> dict[str, Any]:
+        """Wait until the endpoint is as expected (``target_state`` means ``target.state``)."""
+        async with asyncio.timeout(60):
+            while True:
+                endpoint = await self.rested(name)
+                found = {**endpoint, "target_state": endpoint["target"]["state"]}
+                if all(found[field] == value for field, value in expected.items()):
+                    return await self.rested(name)
+                await asyncio.sleep(0.005)
 
     async def put(self, name: str, **body: Any) -> dict[str, Any]:
         answer = await self.client.put(f"/api/v1/endpoints/{name}", json=body)

@@ -137,6 +137,8 @@ class Registry:
 
     async def _changes(self, request: Request) -> Response:
         after, wait = int(request.query_params["after"]), float(request.query_params["wait"])
+        if after > len(self.changes):
+            after, wait = 0, 0.0
         async with self._moved:
             try:
                 async with asyncio.timeout(wait):
@@ -144,7 +146,7 @@ class Registry:
             except TimeoutError:
                 pass
         items = self.changes[after:]
-        return JSONResponse({"items": items, "next": items[-1]["seq"] if items else min(after, len(self.changes))})
+        return JSONResponse({"items": items, "next": items[-1]["seq"] if items else after})
 
     async def _reference(self, request: Request) -> Response:
         holder = request.path_params["holder"]

@@ -28,10 +28,7 @@ async def test_put_pins_a_version_and_it_answers(serving: Running) -> None:
     assert endpoint["target"]["state"] == "ready"
     assert (endpoint["model"], endpoint["version"], endpoint["digest"]) == ("adult income", 1, made.digest)
     assert endpoint["generation"] == endpoint["observed_generation"] == 1
-    assert serving.registry.references == {
-        "endpoint:adult": {"model": "adult income", "version": 1},
-        "endpoint:adult:answering": {"model": "adult income", "version": 1},
-    }
+    assert serving.registry.references == {"endpoint:adult": {"model": "adult income", "version": 1}}
     predicted = await serving.predict("adult", *made.instances[:3])
     assert predicted.status_code == 200, predicted.text
     body = predicted.json()
@@ -149,7 +146,7 @@ async def test_references_are_given_up_when_the_registry_is_back(serving: Runnin
     assert "endpoint:e" in serving.registry.references
     serving.registry.gate.up = True
     await serving.reconciler.release_due()
-    assert set(serving.registry.references) == {"endpoint:kept", "endpoint:kept:answering"}
+    assert set(serving.registry.references) == {"endpoint:kept"}
 
 
 async def test_an_endpoint_made_again_keeps_its_references(serving: Running) -> None:

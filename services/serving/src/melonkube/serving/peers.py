@@ -83,5 +83,5 @@ def holder(name: str) -> str:
 
 
 def answering_holder(name: str) -> str:
-    """Return the name under which an endpoint holds the version that answers, while another is coming."""
-    return f"endpoint:{name}:answering"
+    """Return the name under which an endpoint holds the version that answers, while another was asked for."""
+    return f"endpoint:{name} (answering)"

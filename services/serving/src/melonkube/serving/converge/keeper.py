@@ -64,7 +64,8 @@ class Keeper:
         self._failures = 0
         self._saved: Active | None = desired.active
         self._referred: tuple[str, int | None, str | None] | None = None
-        self._referred_answering: tuple[str, int] | None = None
+        self._held: Active | None = None
+        self._held_known = False
 
     def ask(self, desired: Desired) -> None:
         """Take note of what is asked for; a generation that is not newer changes nothing."""
@@ -146,6 +147,7 @@ class Keeper:
             return
         if (self.progress.generation, self.progress.version) != (desired.generation, version):
             self.progress = Progress(desired.generation, version)
+        await self.hold_answering()
         await self._refer(desired)
         workspace_id = desired.key.workspace_id
         digest = (await self._parts.registry.version(workspace_id, desired.model, version)).digest
@@ -210,7 +212,10 @@ class Keeper:
                     await EndpointWriter(session).note_active(desired, active)
                 self._saved = active
             await self._refer(desired)
-            await self._refer_answering(desired, active)
+            if self.progress.state is EndpointState.READY:
+                await self._let_go()
+            else:
+                await self.hold_answering()
         except MelonError as error:
             self._log.warning("what follows a swap is not done yet", reason=error.detail)
             return self._backoff() if is_outage(error) else None
@@ -234,17 +239,28 @@ class Keeper:
             )
             self._referred = wanted
 
-    async def _refer_answering(self, desired: Desired, active: Active) -> None:
-        """Hold what answers, which a target that moved on or failed does not."""
-        wanted = (active.model, active.version)
-        if self._referred_answering != wanted:
-            await self._parts.registry.refer(
-                desired.key.workspace_id,
-                answering_holder(desired.key.name),
-                model=active.model,
-                version=active.version,
-            )
-            self._referred_answering = wanted
+    async def hold_answering(self) -> None:
+        """Hold what answers at the registry under a name of its own: what was asked for is another version.
+
+        Raises:
+            MelonError: The registry refused, or does not answer.
+        """
+        active = self.active
+        if active is None or (self._held_known and self._held == active):
+            return
+        key = self.desired.key
+        await self._parts.registry.refer(
+            key.workspace_id, answering_holder(key.name), model=active.model, version=active.version
+        )
+        self._held, self._held_known = active, True
+
+    async def _let_go(self) -> None:
+        """Give that up again: what answers is what was asked for, and held as such."""
+        if self._held is None and self._held_known:
+            return
+        key = self.desired.key
+        await self._parts.registry.release(key.workspace_id, answering_holder(key.name))
+        self._held, self._held_known = None, True
 
     def _ready(self, desired: Desired, version: int) -> None:
         self.progress = Progress(desired.generation, version, EndpointState.READY)

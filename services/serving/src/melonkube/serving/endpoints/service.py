@@ -64,6 +64,9 @@ class EndpointService:
                 writer = EndpointWriter(session)
                 if await writer.get(key) is None:
                     await writer.plan_release(key, now + RELEASE_GRACE)
+            current = self._reconciler.keeper(key)
+            if current is not None:
+                await current.hold_answering()
             await self._registry.refer(key.workspace_id, holder(key.name), model=model, version=version, alias=alias)
             try:
                 desired, new = await self._write(key, model, version, alias, asked.experiment_id)

@@ -30,7 +30,7 @@ class _Call(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode_call = msgspec.json.Decoder(_Call).decode
-_decode_row = msgspec.json.Decoder().decode
+decode_row = msgspec.json.Decoder().decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -42,25 +42,42 @@ def predict_full(live: Live, body: bytes, max_rows: int) -> tuple[bytes, int]:
         BodyTooLarge: It has more than ``max_rows`` rows.
         InvalidInstances: Rows are not what the model takes.
     """
-    texts = _rows_of(body, max_rows)
-    instances, unreadable = _read(texts)
+    instances, unreadable = read_instances(body, max_rows)
     try:
         encoded = live.served.encoder.encode_instances(instances)
     except InstanceErrors as error:
-        raise _invalid(_name_unreadable(error.items, unreadable), len(texts)) from None
+        raise _invalid(_name_unreadable(error.items, unreadable), len(instances)) from None
     matrix = encoded.matrix
     scores = np.concatenate(
         [live.served.model.scores(matrix[start : start + CHUNK_ROWS]) for start in range(0, len(matrix), CHUNK_ROWS)]
     )
     try:
-        return live.writer.many(scores, encoded.warnings), len(texts)
+        return live.writer.many(scores, encoded.warnings), len(instances)
     except NotFinite as error:
         item = ProblemItem(
             pointer=f"/instances/{error.row}",
             code=ErrorCode.INVALID_INSTANCES,
             detail="the model gives no finite number for this row",
         )
-        raise _invalid([item], len(texts)) from None
+        raise _invalid([item], len(instances)) from None
+
+
+def read_instances(body: bytes, max_rows: int) -> tuple[list[Any], dict[int, str]]:
+    """Return the rows of a body as objects, None where one cannot be read, and why.
+
+    Raises:
+        InvalidRequest: The body is not a predict call.
+        BodyTooLarge: It has more than ``max_rows`` rows.
+    """
+    instances: list[Any] = []
+    unreadable: dict[int, str] = {}
+    for row, text in enumerate(_rows_of(body, max_rows)):
+        try:
+            instances.append(decode_row(text))
+        except _UNREADABLE as error:
+            instances.append(None)
+            unreadable[row] = _said(error)
+    return instances, unreadable
 
 
 def _rows_of(body: bytes, max_rows: int) -> list[msgspec.Raw]:
@@ -75,19 +92,6 @@ def _rows_of(body: bytes, max_rows: int) -> list[msgspec.Raw]:
     if len(rows) > max_rows:
         raise BodyTooLarge(f"There are {len(rows)} instances; send at most {max_rows} a call.")
     return rows
-
-
-def _read(texts: list[msgspec.Raw]) -> tuple[list[Any], dict[int, str]]:
-    """Return the rows as objects, None where one cannot be read, and why."""
-    instances: list[Any] = []
-    unreadable: dict[int, str] = {}
-    for row, text in enumerate(texts):
-        try:
-            instances.append(_decode_row(text))
-        except _UNREADABLE as error:
-            instances.append(None)
-            unreadable[row] = _said(error)
-    return instances, unreadable
 
 
 def _name_unreadable(items: list[ProblemItem], unreadable: dict[int, str]) -> list[ProblemItem]:
