@@ -31,5 +31,7 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
     restoreMocks: true,
+    // One jsdom for all files: each cleans up after itself, and making one takes longer than its tests.
+    isolate: false,
   },
 });

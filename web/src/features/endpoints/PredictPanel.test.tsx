@@ -1,0 +1,92 @@
+import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+import { SIGNATURE } from "../../../test/data";
+import { expectAccessible, show } from "../../../test/render";
+import { fakeServer, Refusal } from "../../../test/server";
+import { PredictPanel } from "./PredictPanel";
+
+const server = fakeServer();
+const SCHEMA = "GET /api/v1/endpoints/income/schema";
+const PREDICT = "POST /api/v1/endpoints/income/predict";
+
+function serveSchema() {
+  server.handle(SCHEMA, () => ({
+    name: "income",
+    model: "people",
+    version: 1,
+    signature: SIGNATURE,
+    input_example: { age: 39, job: "clerk", grade: 2, member: false, since: "2019-04-03T00:00:00.000000Z" },
+  }));
+}
+
+describe("PredictPanel", () => {
+  it("is filled with the example, sends what stands in it, and shows the answer", async () => {
+    serveSchema();
+    let sent: unknown;
+    server.handle(PREDICT, async (request) => {
+      sent = await request.json();
+      return {
+        predictions: ["<=50K"],
+        probabilities: [{ ">50K": 0.25, "<=50K": 0.75 }],
+        model: "people",
+        version: 1,
+        digest: "d".repeat(64),
+        warnings: ["job 'pilot' was not seen in training"],
+      };
+    });
+    const user = userEvent.setup();
+    const { container } = await show(<PredictPanel name="income" digest="d" />);
+    const age = await screen.findByRole("textbox", { name: "age" });
+    expect(age).toHaveValue("39");
+    expect(screen.getByTestId("code")).toHaveTextContent('"age":39');
+    await user.clear(age);
+    const job = screen.getByRole("combobox", { name: "job" });
+    await user.clear(job);
+    await user.type(job, "pilot");
+    expect(screen.getByTestId("code")).toHaveTextContent('"age":null,"job":"pilot"');
+    await user.click(screen.getByRole("button", { name: "Predict" }));
+    expect(await screen.findByTestId("prediction")).toHaveTextContent("<=50K");
+    expect(sent).toEqual({
+      instances: [{ age: null, job: "pilot", grade: 2, member: false, since: "2019-04-03T00:00:00Z" }],
+    });
+    const chances = within(screen.getByRole("table", { name: "Probability of each class" })).getAllByRole(
+      "row",
+    );
+    expect(chances.map((row) => row.textContent)).toEqual(["<=50K75%", ">50K25%"]);
+    expect(screen.getByText("job 'pilot' was not seen in training")).toBeInTheDocument();
+    await expectAccessible(container);
+    await user.click(screen.getByRole("button", { name: "Back to the example row" }));
+    expect(age).toHaveValue("39");
+  });
+
+  it("shows each fault at its field", async () => {
+    serveSchema();
+    server.handle(
+      PREDICT,
+      () =>
+        new Refusal(422, "invalid_instances", "One row cannot be predicted.", [
+          { pointer: "/instances/0/age", code: "wrong_type", detail: "'age' must be a number." },
+        ]),
+    );
+    const user = userEvent.setup();
+    const { container } = await show(<PredictPanel name="income" digest="d" />);
+    await user.type(await screen.findByRole("textbox", { name: "age" }), "x");
+    await user.click(screen.getByRole("button", { name: "Predict" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("Mend the marked fields");
+    const age = screen.getByRole("textbox", { name: "age" });
+    expect(age).toBeInvalid();
+    expect(age).toHaveAccessibleDescription(expect.stringContaining("'age' must be a number."));
+    await expectAccessible(container);
+  });
+
+  it("offers another try when the schema cannot be read", async () => {
+    server.handle(SCHEMA, () => new Refusal(503, "endpoint_not_ready", "Wait."));
+    const user = userEvent.setup();
+    await show(<PredictPanel name="income" digest="d" />);
+    const again = await screen.findByRole("button", { name: "Try again" });
+    serveSchema();
+    await user.click(again);
+    expect(await screen.findByRole("textbox", { name: "age" })).toHaveValue("39");
+  });
+});
