@@ -6,7 +6,6 @@ import select
 import subprocess
 import sys
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +16,8 @@ from melonkube.suite.datadir import DataDir
 from melonkube.suite.plan import SERVICES
 
 START_SECONDS = 120.0
-STOP_SECONDS = 60.0
+STOP_SECONDS = 90.0
+WORKER_MODULE = "melonkube.trainer.worker"
 
 
 class SuiteFailed(RuntimeError):
@@ -132,11 +132,11 @@ class Suite:
         """
         found: dict[str, int] = {}
         for child in _children(self._running().pid):
-            name = _module(child).removeprefix("melonkube.")
-            if name in SERVICES:
+            name = next((name for name in SERVICES if f"melonkube.{name}" in _command(child)), None)
+            if name is not None:
                 found[name] = child.pid
         for child in _children(found["tuner"]) if "tuner" in found else ():
-            if _module(child) == "melonkube.kit.child":
+            if WORKER_MODULE in _command(child):
                 found[f"worker-{child.pid}"] = child.pid
         return found
 
@@ -194,10 +194,8 @@ def _children(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _module(process: psutil.Process) -> str:
-    """Return the module that a process was started with (``python -m module``), nothing if it is anything else."""
+def _command(process: psutil.Process) -> list[str]:
     try:
-        command = process.cmdline()
+        return process.cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return ""
-    return next((module for option, module in pairwise(command) if option == "-m"), "")
+        return []
