@@ -1,12 +1,13 @@
 """The registry as a process of its own, to be killed, filled and looked at."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,15 @@ def until(done: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(what)
         time.sleep(0.02)
+
+
+async def eventually(done: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for something that a task in the background does and says nothing of."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not await done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        await asyncio.sleep(0.01)
 
 
 class RegistryProcess:

@@ -104,7 +104,7 @@ class Parsing:
                     return await self._try(workspace_id, dataset_id)
                 except ReaderDied as error:
                     log.warning("the process that read a data set died", dataset_id=dataset_id, error=str(error))
-                    if await self._count_attempt(workspace_id, dataset_id) >= self._settings.parsing.attempts:
+                    if not await self._may_try_again(workspace_id, dataset_id):
                         return await self._give_up(workspace_id, dataset_id, _TOO_MUCH.problem())
                 except StorageFull as error:
                     return await self._give_up(workspace_id, dataset_id, error.problem())
@@ -180,11 +180,14 @@ class Parsing:
             raise Conflict("Another process reads this data set.")
         return row
 
-    async def _count_attempt(self, workspace_id: str, dataset_id: str) -> int:
+    async def _may_try_again(self, workspace_id: str, dataset_id: str) -> bool:
+        """Count one more attempt, unless there have been enough."""
         async with self._db.write() as session:
             row = await self._held(session, workspace_id, dataset_id)
+            if row.attempts >= self._settings.parsing.attempts:
+                return False
             row.attempts += 1
-            return row.attempts
+            return True
 
     async def _give_up(self, workspace_id: str, dataset_id: str, problem: Problem) -> Problem:
         """End with ``problem``: the data set stays as failed if anyone may know of it, else nothing stays."""
