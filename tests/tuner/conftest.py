@@ -4,8 +4,8 @@ import asyncio
 import json
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Running:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def events(self, experiment_id: str, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, experiment_id: str, after: int = 0) -> AsyncGenerator[Event]:
         """Read the stream to its end."""
         url = f"/api/v1/experiments/{experiment_id}/events?after={after}"
         async with self.client.stream("GET", url, timeout=60.0) as stream:
@@ -90,9 +90,10 @@ class Running:
 
     async def until(self, experiment_id: str, wanted: Callable[[Event], bool]) -> Event:
         """Follow the stream to the event that is wanted."""
-        async for event in self.events(experiment_id):
-            if wanted(event):
-                return event
+        async with aclosing(self.events(experiment_id)) as events:
+            async for event in events:
+                if wanted(event):
+                    return event
         raise AssertionError("the stream ended without the event")
 
     async def finished(self, experiment_id: str) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class Fleet:
         self._retiring.discard(end.worker_id)
         if end.cause is not None and not asked:
             log.warning("worker ended before its time", worker_id=end.worker_id, cause=end.cause, tail=end.tail[-5:])
-        await self._settle(end)
+        await self._settle(end, asked=asked)
         if crew is not None:
             crew.workers.discard(end.worker_id)
             if not crew.workers:
@@ -220,10 +220,12 @@ class Fleet:
                 await self._ended_unproven(crew, end)
         self._wake.set()
 
-    async def _settle(self, end: WorkerExit) -> None:
+    async def _settle(self, end: WorkerExit, *, asked: bool) -> None:
         """Record the end of the attempt the worker held, if any, however long the database is away."""
-        cause = end.cause or Cause.WORKER_KILLED
-        reason = end.reason or ("The worker ended without a word." if end.cause is None else None)
+        cause, reason = end.cause, end.reason
+        if cause is None:
+            cause = Cause.RELEASED if asked else Cause.WORKER_KILLED
+            reason = None if asked else "The worker ended without a word."
         while True:
             try:
                 async with self._ledgers.open(end.experiment_id, end.workspace_id) as ledger:
