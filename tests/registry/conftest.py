@@ -14,6 +14,7 @@ from melonkube.registry.app import create_app
 from melonkube.registry.datasets.readers import ReaderPool
 from melonkube.registry.settings import Settings
 from tests.conftest import MakeToken
+from tests.support.s3 import S3Server, why_not
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,17 @@ def readers() -> Iterator[ReaderPool]:
     pool = ReaderPool(1)
     yield pool
     pool.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, where one can be built."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.close()
 
 
 @pytest.fixture

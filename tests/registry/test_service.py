@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.conftest import MakeDatabase
 from tests.registry.bundles import make_version
 from tests.registry.conftest import Registry, StartRegistry
 from tests.registry.test_datasets import CSV, upload
-from tests.support.s3 import S3Server, why_not
+from tests.support.s3 import S3Server
 
 
 async def test_the_migrations_make_the_tables(make_database: MakeDatabase) -> None:
@@ -84,16 +83,6 @@ async def test_samples(start_registry: StartRegistry, tmp_path: Path, client: ht
     again = await person.post("/api/v1/samples/people")
     assert (again.status_code, again.json()) == (200, made.json())
     assert (await person.post("/api/v1/samples/unknown")).status_code == 404
-
-
-@pytest.fixture(scope="module")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    server = S3Server(tmp_path_factory.mktemp("s3"))
-    yield server
-    server.close()
 
 
 @pytest.mark.s3

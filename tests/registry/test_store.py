@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,17 +14,7 @@ from melonkube.kit.errors import NotReady
 from melonkube.registry.blobs.store import CONTENT, STAGING, ObjectStore
 from melonkube.registry.owner import Owner, _started
 from melonkube.registry.settings import Settings, StoreSettings
-from tests.support.s3 import S3Server, why_not
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    server = S3Server(tmp_path_factory.mktemp("s3"))
-    yield server
-    server.close()
+from tests.support.s3 import S3Server
 
 
 @pytest.fixture(

@@ -64,6 +64,8 @@ class Janitor:
                     await self._blobs.collect()
             except (MelonError, SQLAlchemyError, OSError) as error:
                 log.warning("cleaning up failed; it is tried again", error=str(error))
+            except Exception:
+                log.exception("cleaning up failed in a way that it should not; it is tried again")
             try:
                 async with asyncio.timeout(self._settings.interval_seconds):
                     await self._blobs.garbage_made.wait()

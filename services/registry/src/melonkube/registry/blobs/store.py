@@ -26,7 +26,10 @@ STAGING = "staging"
 CONTENT = "sha256"
 PART_BYTES = 8 << 20
 """Size of one part of a multipart upload; a few of them are what an upload of any size holds in memory."""
-READ_BYTES = 1 << 20
+READ_BYTES = 4 << 20
+"""Size of the pieces in which an object is read."""
+
+_CHECK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,14 @@ class ObjectStore:
         if wanted.kind == "local":
             folder = (wanted.folder or settings.data_dir / "blobs").absolute()
             return cls(LocalStore(folder, mkdir=True, automatic_cleanup=True), owner, scratch, folder)
-        options: dict[str, Any] = {"virtual_hosted_style_request": wanted.virtual_hosted}
+        options: dict[str, Any] = {
+            "virtual_hosted_style_request": wanted.virtual_hosted,
+            # A copy within the store of some gigabytes is one request.
+            "client_options": {"timeout": "10m", "allow_http": (wanted.endpoint or "").startswith("http://")},
+            "retry_config": {"max_retries": 5, "retry_timeout": timedelta(seconds=30)},
+        }
         if wanted.endpoint is not None:
             options["endpoint"] = wanted.endpoint
-            options["client_options"] = {"allow_http": wanted.endpoint.startswith("http://")}
         if wanted.access_key is not None and wanted.secret_key is not None:
             options["access_key_id"] = wanted.access_key.get_secret_value()
             options["secret_access_key"] = wanted.secret_key.get_secret_value()
@@ -84,8 +91,9 @@ class ObjectStore:
             NotReady: It gave none.
         """
         try:
-            async for _ in obstore.list(self._store, prefix=f"{STAGING}/{self._owner.name}", chunk_size=1):
-                break
+            async with asyncio.timeout(_CHECK_SECONDS):
+                async for _ in obstore.list(self._store, prefix=f"{STAGING}/{self._owner.name}", chunk_size=1):
+                    break
         except Exception as error:
             raise NotReady("The object store does not answer.") from error
 
@@ -127,21 +135,33 @@ class ObjectStore:
             return bytes(await got.bytes_async())
 
     async def open(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Return the bytes from ``start`` to ``end`` (exclusive) in pieces; raises before the first if it is gone."""
-        with _translated():
-            got = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        """Return the bytes from ``start`` to ``end`` (exclusive, beyond ``start``) in pieces.
+
+        Each piece is a request of its own, so that a slow reader holds none open. Raises before the first if the
+        object is gone.
+        """
+        first = await self._range(key, start, end)
 
         async def pieces() -> AsyncIterator[bytes]:
-            async for piece in got.stream(min_chunk_size=READ_BYTES):
-                yield bytes(piece)
+            yield first
+            at = start + len(first)
+            while at < end:
+                piece = await self._range(key, at, end)
+                at += len(piece)
+                yield piece
 
         return pieces()
 
+    async def _range(self, key: str, start: int, end: int) -> bytes:
+        with _translated():
+            return bytes(await obstore.get_range_async(self._store, key, start=start, end=min(end, start + READ_BYTES)))
+
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         """Yield the objects below ``prefix``."""
-        async for page in obstore.list(self._store, prefix=prefix):
-            for meta in page:
-                yield Stored(meta["path"], meta["size"], meta["last_modified"])
+        with _translated():
+            async for page in obstore.list(self._store, prefix=prefix):
+                for meta in page:
+                    yield Stored(meta["path"], meta["size"], meta["last_modified"])
 
     @asynccontextmanager
     async def local_file(self, key: str) -> AsyncIterator[Path]:
@@ -152,9 +172,10 @@ class ObjectStore:
         async with self.scratch() as folder:
             path = folder / "object"
             with _translated():
-                got = await obstore.get_async(self._store, key)
-                with await asyncio.to_thread(path.open, "wb") as file:
-                    async for piece in got.stream(min_chunk_size=PART_BYTES):
+                size = (await obstore.head_async(self._store, key))["size"]
+            with await asyncio.to_thread(path.open, "wb") as file:
+                if size:
+                    async for piece in await self.open(key, 0, size):
                         await asyncio.to_thread(file.write, piece)
             yield path
 
