@@ -1,5 +1,6 @@
 """A stand-in server, a client of it whose waits take no time, and the command line."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from typing import Any
 
 import pytest
 
-import tests.sdk.routes  # noqa: F401  registers what the stand-in answers
 from melonkube.sdk import Client
 from melonkube.sdk.cli.app import run
+from tests.sdk.routes import result, trial
+from tests.sdk.routes_models import load
 from tests.sdk.standin import Standin
 
 
@@ -95,3 +97,39 @@ def melon(server: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return Outcome(code, said.out, said.err)
 
     return call
+
+
+def answer(outcome: Any) -> Any:
+    """Return the JSON on standard output of a command that succeeded."""
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+@pytest.fixture
+def dataset_id(client: Client, table: Path) -> str:
+    return client.datasets.upload(table).id
+
+
+@pytest.fixture
+def endpoint(server: Standin, client: Client) -> str:
+    """An endpoint that answers."""
+    client.endpoints.put("churn", model="m", version=1)
+    load(server.endpoints["churn"])
+    return "churn"
+
+
+@pytest.fixture
+def dataset(melon: Melon, table: Path) -> dict[str, Any]:
+    made: dict[str, Any] = answer(melon("upload", table, "--output", "json"))
+    return made
+
+
+@pytest.fixture
+def experiment(server: Standin, melon: Melon, dataset: dict[str, Any]) -> dict[str, Any]:
+    arguments = ("--target", "y", "--name", "첫 실험", "--no-watch", "-o", "json")
+    made: dict[str, Any] = answer(melon("tune", dataset["name"], *arguments))
+    server.trials[made["id"]] = [
+        trial(made["id"], 1, 0.7), trial(made["id"], 2, None, "running"), trial(made["id"], 3, 0.9),
+    ]  # fmt: skip
+    server.experiments[made["id"]]["best"] = result(3, 0.9, 0.88)
+    return made

@@ -149,6 +149,31 @@ def test_waiting_goes_on_when_events_are_gone(server: Standin, client: Client, e
     assert told(server, client, experiment_id) == [("running", 0), ("completed", 1)]
 
 
+@pytest.mark.parametrize("kind", ["drop", "refuse"])
+def test_waiting_outlasts_a_server_that_is_away(
+    server: Standin, client: Client, experiment_id: str, clock: VirtualClock, kind: Any
+) -> None:
+    def later(experiment: Experiment) -> None:
+        if not server.experiments[experiment_id]["trials"].get("completed"):
+            happens(server, experiment_id, range(1, 2))
+            server.faults = [Fault("GET", f".*/{experiment_id}", kind) for _ in range(20)]
+
+    assert client.experiments.wait(experiment_id, later).state == "completed"
+    assert server.faults == []
+
+
+def test_waiting_gives_up_on_a_server_that_stays_away(
+    server: Standin, client: Client, experiment_id: str, clock: VirtualClock
+) -> None:
+    def later(_experiment: Experiment) -> None:
+        server.emit(experiment_id, "trial", trial(experiment_id, 1, 0.7))
+        server.faults = [Fault("GET", ".*", "drop") for _ in range(10_000)]
+
+    with pytest.raises(ConnectionFailed):
+        client.experiments.wait(experiment_id, later)
+    assert 300 <= sum(clock.slept) < 400
+
+
 def test_waiting_ends(server: Standin, client: Client, experiment_id: str, clock: VirtualClock) -> None:
     def later(_experiment: Experiment) -> None:
         clock.now += 61

@@ -17,7 +17,8 @@ from melonkube.sdk import NotFound
 from melonkube.sdk.cli import app as command_line
 from melonkube.sdk.cli.errors import ExitCode, describe
 from tests.sdk.conftest import Melon
-from tests.sdk.routes import load, make_model, result, trial
+from tests.sdk.routes import result, trial
+from tests.sdk.routes_models import load, make_model
 from tests.sdk.standin import Standin
 
 MELON = [sys.executable, "-m", "melonkube.sdk.cli"]

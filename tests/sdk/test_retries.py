@@ -22,7 +22,7 @@ from melonkube.sdk import (
 )
 from melonkube.sdk._upload import FileChanged
 from tests.sdk.conftest import VirtualClock
-from tests.sdk.routes import load, make_model
+from tests.sdk.routes_models import load, make_model
 from tests.sdk.standin import Fault, Standin
 
 BASE = "/api/v1"

@@ -1,8 +1,9 @@
 """The stream of an experiment's events, opened again whenever it breaks."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from typing import TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -13,6 +14,8 @@ from melonkube.sdk._exceptions import ConnectionFailed, Unavailable, UnexpectedA
 from melonkube.sdk._retry import RetryPolicy
 from melonkube.sdk._sse import SseParser, split_lines
 from melonkube.sdk._transport import Call, Transport
+
+T = TypeVar("T")
 
 GIVE_UP_SECONDS = 300.0
 # The server sends a comment well within this time when nothing happens.
@@ -53,6 +56,25 @@ def follow(
                 raise
         failures += 1
         clock.sleep(_BACKOFF.delay(failures, stream.retry))
+
+
+def patiently(transport: Transport, read: Callable[[], T], give_up_seconds: float | None = GIVE_UP_SECONDS) -> T:
+    """Return what ``read`` gives, asked again while the server is away.
+
+    Raises:
+        ConnectionFailed: The server was away for ``give_up_seconds``.
+    """
+    clock = transport.clock
+    since = clock.monotonic()
+    failures = 0
+    while True:
+        try:
+            return read()
+        except (ConnectionFailed, Unavailable):
+            if give_up_seconds is not None and clock.monotonic() - since >= give_up_seconds:
+                raise
+        failures += 1
+        clock.sleep(_BACKOFF.delay(failures))
 
 
 class _Stream:

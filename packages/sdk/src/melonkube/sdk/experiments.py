@@ -28,7 +28,7 @@ from melonkube.contracts.signature import Task
 from melonkube.contracts.space import CategoricalParameter, FixedParameter, FloatParameter, IntParameter
 from melonkube.sdk._base import Resource
 from melonkube.sdk._bodies import build, encode
-from melonkube.sdk._events import GIVE_UP_SECONDS, follow
+from melonkube.sdk._events import GIVE_UP_SECONDS, follow, patiently
 from melonkube.sdk._exceptions import Gone, WaitTimeout
 from melonkube.sdk._paging import Pages
 from melonkube.sdk._transport import Call, quote_name
@@ -207,10 +207,17 @@ class Experiments(Resource):
 
         Raises:
             WaitTimeout: It still runs.
+            ConnectionFailed: The server was away for five minutes.
         """
         clock = self._transport.clock
         until = None if timeout is None else clock.monotonic() + timeout
         told = on_update or (lambda _: None)
+
+        def look() -> Experiment:
+            found = patiently(self._transport, lambda: self.get(experiment_id))
+            told(found)
+            return found
+
         experiment = self.get(experiment_id)
         told(experiment)
         while not experiment.state.final:
@@ -218,16 +225,14 @@ class Experiments(Resource):
                 with closing(follow(self._transport, self._path(experiment_id), experiment.last_event)) as events:
                     for event in events:
                         if event is not None and event.seq > experiment.last_event and _matters(event):
-                            experiment = self.get(experiment_id)
-                            told(experiment)
+                            experiment = look()
                         if experiment.state.final:
                             return experiment
                         if until is not None and clock.monotonic() > until:
                             raise WaitTimeout(f"Experiment {experiment.name!r} still runs after {timeout:g} s.")
             except Gone:
                 pass
-            experiment = self.get(experiment_id)
-            told(experiment)
+            experiment = look()
         return experiment
 
     def find(self, name: str) -> Experiment | None:

@@ -62,15 +62,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # A terminal that lacks a character shows a substitute; a name must not end the command.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
-        typer.main.get_command(create_app())(list(arguments) if arguments is not None else None, prog_name="melon")
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has had enough (`melon trials x | head`); keep the interpreter from saying so.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    return code
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(create_app())
+    try:
+        command(None if arguments is None else list(arguments), prog_name="melon")
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough (`melon trials x | head`); keep the interpreter from saying so.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
+        raise
     except Exception as error:
         code, lines = describe(error)
         for line in lines:

@@ -60,7 +60,7 @@ def delete(
 def _ask(title: str) -> None:
     if not sys.stdin.isatty():
         raise CommandError(f"To delete {title} without being asked, add --yes.", ExitCode.USAGE)
-    typer.echo(f"Delete {printable(title)}? [y/N] ", nl=False, err=True)
+    print(f"Delete {printable(title)}? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was deleted.", ExitCode.FAILED)
 

@@ -5,8 +5,6 @@ import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-import typer
-
 from melonkube.sdk.cli.text import printable
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ class CommandError(Exception):
 
 def warn(message: str) -> None:
     """Say something on standard error."""
-    typer.echo(f"melon: {printable(message)}", file=sys.stderr)
+    print(f"melon: {printable(message)}", file=sys.stderr)
 
 
 def describe(error: Exception) -> tuple[ExitCode, list[str]]:

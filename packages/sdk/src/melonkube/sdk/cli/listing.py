@@ -7,7 +7,7 @@ import typer
 
 from melonkube.sdk.cli import text
 from melonkube.sdk.cli.errors import CommandError, ExitCode
-from melonkube.sdk.cli.output import Format, OutputOption, console, print_items, print_json, print_table
+from melonkube.sdk.cli.output import Format, OutputOption, console, print_items, print_json, print_table, tell
 from melonkube.sdk.cli.session import connect, find_experiment
 
 
@@ -35,7 +35,7 @@ def print_version(wanted: bool) -> None:
     if wanted:
         from melonkube.sdk._version import __version__
 
-        typer.echo(__version__)
+        tell(__version__)
         raise typer.Exit
 
 
@@ -46,7 +46,7 @@ def version(output: OutputOption = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json({"version": __version__})
     else:
-        typer.echo(__version__)
+        tell(__version__)
 
 
 def status(context: typer.Context, output: OutputOption = Format.TABLE) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melonkube.sdk.cli.errors import CommandError, ExitCode
-from melonkube.sdk.cli.output import Format, OutputOption, print_json, print_json_line
+from melonkube.sdk.cli.output import Format, OutputOption, print_json, print_json_line, tell
 from melonkube.sdk.cli.progress import waiting
 from melonkube.sdk.cli.session import connect, find_experiment
 from melonkube.sdk.cli.text import printable
@@ -46,7 +46,7 @@ def logs(
 
 def _print(entry: "LogEntry") -> None:
     level = "" if entry.level == "info" else f"{entry.level}: "
-    typer.echo(f"{entry.at.astimezone():%H:%M:%S} {level}{printable(entry.message)}")
+    tell(f"{entry.at.astimezone():%H:%M:%S} {level}{printable(entry.message)}")
 
 
 def _run_of(client: "Client", experiment_id: str, number: int, *, wait: bool) -> str:

@@ -60,19 +60,24 @@ def interactive() -> bool:
 
 def say(message: str) -> None:
     """Tell a person something, on standard error."""
-    typer.echo(printable(message), file=sys.stderr)
+    print(printable(message), file=sys.stderr)
+
+
+def tell(line: str) -> None:
+    """Write a line to standard output, at once; Typer's ``echo`` would overrule the character set of the output."""
+    print(line, flush=True)
 
 
 def print_json(value: Any) -> None:
     """Write JSON to standard output; characters its encoding lacks are escaped."""
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    typer.echo(json.dumps(value, ensure_ascii=plain, indent=2))
+    tell(json.dumps(value, ensure_ascii=plain, indent=2))
 
 
 def print_json_line(item: "BaseModel") -> None:
     """Write one item as a line of JSON, at once."""
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    typer.echo(json.dumps(item.model_dump(mode="json"), ensure_ascii=plain))
+    tell(json.dumps(item.model_dump(mode="json"), ensure_ascii=plain))
 
 
 def print_items(items: Iterable[T], fields: Sequence[Field[T]], output: Format, *, empty: str) -> None:
@@ -135,4 +140,4 @@ def _print(table: "Table") -> None:
     with shown.capture() as captured:
         shown.print(table)
     for line in captured.get().splitlines():
-        typer.echo(line.rstrip())
+        print(line.rstrip())
