@@ -1,9 +1,12 @@
 """Checks LightGBM's text format before LightGBM reads it.
 
 LightGBM trusts its model files: a damaged one makes it read beyond its memory, loop for ever or abort the process
-(seen with version 4.7: a truncated file, a wrong number of leaves, a child that is its own parent). So every number
-that leads anywhere is checked here first. The format is that of ``GBDT::SaveModelToString`` and ``Tree::ToString``.
+(seen with version 4.7: a truncated file, a wrong number of leaves, a child that is its own parent, a letter among the
+digits of a gain). So every line of every tree is checked here first. The format is that of
+``GBDT::SaveModelToString`` and ``Tree::ToString``.
 """
+
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,14 @@ _OBJECTIVES = {
 }
 _PER_SPLIT = ("split_gain", "internal_value", "internal_weight", "internal_count")
 _PER_LEAF = ("leaf_weight", "leaf_count")
+_STRUCTURE = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
+_REQUIRED = {"num_leaves", "num_cat", "is_linear", "shrinkage", *_PER_SPLIT, *_PER_LEAF, *_STRUCTURE}
+_CATEGORIES = {"cat_boundaries", "cat_threshold"}
+_LINEAR = {"leaf_const", "num_features", "leaf_features", "leaf_coeff"}
+# What LightGBM's own parser takes: less than Python's, which knows "1_0", and it ends the process otherwise.
+_NUMBER = rb"-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|inf|nan)"
+_NUMBERS = re.compile(rb"(?:%b(?: %b)*)?\Z" % (_NUMBER, _NUMBER))
+_SPACED_NUMBERS = re.compile(rb" *(?:%b(?: +|\Z))*\Z" % _NUMBER)
 _CATEGORICAL_BIT = 1
 _MAX_LEAVES = 1 << 20
 
@@ -83,6 +94,7 @@ def _check_header(header: dict[bytes, bytes], shape: ModelShape) -> None:
 
 def _check_tree(tree: dict[bytes, bytes], number: int, features: int) -> None:
     try:
+        _check_lines(tree)
         leaves = _int(tree, "num_leaves")
         if not 1 <= leaves <= _MAX_LEAVES:
             raise BadModel(f"it has {leaves} leaves")
@@ -92,8 +104,28 @@ def _check_tree(tree: dict[bytes, bytes], number: int, features: int) -> None:
         _check_linear(tree, leaves, features)
         if leaves > 1:
             _check_splits(tree, leaves, features)
+        elif tree[b"num_cat"] != b"0" or any(tree[name.encode()] for name in _STRUCTURE[:-1]):
+            raise BadModel("it has splits and yet one leaf")
     except BadModel as error:
         raise BadModel(f"the model file is damaged: tree {number}: {error}") from None
+
+
+def _check_lines(tree: dict[bytes, bytes]) -> None:
+    """Every line is known, none is missing, and each holds numbers as LightGBM reads them."""
+    lines = {key.decode("utf-8", "replace"): value for key, value in tree.items() if key}
+    lines.pop("Tree", None)
+    linear = lines.get("is_linear") != b"0"
+    due = _REQUIRED | (set() if lines.get("num_cat") == b"0" else _CATEGORIES) | (_LINEAR if linear else set())
+    if set(lines) != due:
+        odd = sorted(set(lines) ^ due)[0]
+        raise BadModel(f"the line {odd[:40]!r} is {'not known' if odd in lines else 'missing'}")
+    for name, value in lines.items():
+        pattern = _SPACED_NUMBERS if name in _LINEAR else _NUMBERS
+        if pattern.match(value) is None:
+            raise BadModel(f"{name} holds something that is not a number")
+    for name in ("num_leaves", "num_cat", "is_linear", "shrinkage"):
+        if b" " in lines[name] or not lines[name]:
+            raise BadModel(f"{name} is not one number")
 
 
 def _check_splits(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
@@ -146,8 +178,10 @@ def _check_categories(tree: dict[bytes, bytes], thresholds: NDArray[np.float64])
 
 
 def _check_linear(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
-    if tree.get(b"is_linear", b"0") == b"0":
+    if tree[b"is_linear"] == b"0":
         return
+    if tree[b"is_linear"] != b"1":
+        raise BadModel("is_linear is neither 0 nor 1")
     constants = _floats(tree, "leaf_const", leaves)
     counts = _ints(tree, "num_features", leaves)
     if (counts < 0).any():
