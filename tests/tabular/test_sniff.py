@@ -126,6 +126,13 @@ def test_blank_lines_and_line_breaks_in_names_before_the_rows(tmp_path: Path) ->
     assert layout.header_lines == 4
 
 
+@pytest.mark.parametrize("data", [b"x" * (HEAD_BYTES + 1), b'"a,b\n' + b"1,2\n" * HEAD_BYTES])
+def test_a_header_without_end(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(TableError, match="header is longer than 1 MiB") as caught:
+        sniff(write(tmp_path, data), "t.csv")
+    assert caught.value.code is ErrorCode.TOO_MANY_COLUMNS
+
+
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"  \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\xff\xfe"])
 def test_nothing_is_no_table(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(TableError) as caught:

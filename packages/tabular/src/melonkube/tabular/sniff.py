@@ -143,6 +143,12 @@ def _sniff_text(path: Path, head: bytes, suffix: str) -> Layout:
     delimiter = sniff_delimiter(text, whole=whole, tabs_first=suffix in (".tsv", ".tab"))
     header, lines = read_header(text, delimiter)
     before = "".join(itertools.islice(io.StringIO(text, newline=""), lines))
+    if len(before) == len(text) and not whole:
+        raise TableError(
+            ErrorCode.TOO_MANY_COLUMNS,
+            f"The header is longer than {HEAD_BYTES >> 20} MiB: it has too many columns, or a quotation mark in it is "
+            "never closed.",
+        )
     return Layout(
         format=FileFormat.TSV if delimiter == "\t" else FileFormat.CSV,
         encoding="utf-8-sig" if encoding == "utf-8" and bom else encoding,
