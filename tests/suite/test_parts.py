@@ -233,7 +233,8 @@ def test_warnings_and_errors_are_noticed(tmp_path: Path) -> None:
     seen: list[Notice] = []
     log = ServiceLog(RotatingFile(tmp_path / "a.log"), seen.append)
     log.feed(entry("info", "quiet") + entry("warning", "look") + entry("error", "bad\ntrace") + b"{broken\nplain\n")
-    assert seen == [Notice("warning", "look"), Notice("error", "bad")]
+    log.feed(entry("error", "Traceback (most recent call last):\n  File x\nmodule.Error: What was raised."))
+    assert seen == [Notice("warning", "look"), Notice("error", "bad"), Notice("error", "What was raised.")]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,9 @@ class ServiceLog:
         entry = _parse(text)
         if entry is not None and entry.get("level") in _SHOWN_LEVELS:
             event = str(entry.get("event", "")).strip()
-            self._on_notice(Notice(str(entry["level"]), event.partition("\n")[0][:300]))
+            # Of a traceback what was raised says more than its first line.
+            said = _last_exception(event) if event.startswith("Traceback") else None
+            self._on_notice(Notice(str(entry["level"]), (said or event.partition("\n")[0])[:300]))
 
     def last_words(self) -> str:
         """Return the sentence that says best why the service ended."""
