@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from melonkube.sdk.cli import text
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def transfer(title: str) -> "Iterator[OnProgress | None]":
-    """Yield what shows the bytes of an upload or download."""
+def uploading(title: str) -> "Iterator[OnProgress | None]":
+    """Yield what shows the bytes of an upload, then that the server reads it."""
     if not interactive():
         yield None
         return
@@ -32,15 +32,16 @@ def transfer(title: str) -> "Iterator[OnProgress | None]":
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with _progress(*columns) as shown:
+    with ExitStack() as stack:
+        shown = stack.enter_context(_progress(*columns))
         task = shown.add_task(text.printable(title), total=None)
 
         def update(done: int, total: int | None) -> None:
-            # When all is sent the server still reads the table: the bar goes back and forth meanwhile.
-            if total is not None and done >= total:
-                shown.update(task, description="Reading the table", total=None, completed=done)
-            else:
+            if total is None or done < total:
                 shown.update(task, total=total, completed=done)
+            elif shown.live.is_started:  # all is sent, and the server reads the table
+                shown.stop()
+                stack.enter_context(waiting("Reading the table"))
 
         yield update
 
@@ -77,12 +78,12 @@ def tuning() -> "Iterator[Callable[[Experiment], None] | None]":
     columns = (
         SpinnerColumn(),
         TextColumn("{task.fields[phase]}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),
         TextColumn("{task.fields[trials]}", markup=False),
         TextColumn("{task.fields[best]}", markup=False),
         Remaining(),
     )
-    with _progress(*columns) as shown:
+    with _progress(*columns, expand=True) as shown:
         task = shown.add_task("", total=None, phase="queued", trials="", best="", ends=None)
 
         def update(experiment: "Experiment") -> None:
@@ -102,11 +103,11 @@ def tuning() -> "Iterator[Callable[[Experiment], None] | None]":
         yield update
 
 
-def _progress(*columns: "ProgressColumn") -> "Progress":
+def _progress(*columns: "ProgressColumn", expand: bool = False) -> "Progress":
     """Return a display on standard error. Rich would send what is printed to standard output there as well."""
     from rich.progress import Progress
 
-    return Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=False)
+    return Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=False, expand=expand)
 
 
 def share(experiment: "Experiment") -> tuple[float | None, float]:

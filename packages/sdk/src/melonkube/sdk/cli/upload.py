@@ -39,10 +39,10 @@ def send(client: "Client", file: Path, name: str | None = None) -> "Dataset":
     Raises:
         CommandError: There is no such file.
     """
-    from melonkube.sdk.cli.progress import transfer
+    from melonkube.sdk.cli.progress import uploading
 
     check_file(file)
-    with transfer(f"Uploading {file.name}") as progress:
+    with uploading(f"Uploading {file.name}") as progress:
         return client.datasets.upload(file, name, progress=progress)
 
 
