@@ -279,6 +279,41 @@ async def test_an_idle_connection_is_closed_by_a_shutdown(wire: Wire) -> None:
     assert await wire.reader.read() == b""
 
 
+async def test_idle_connections_are_closed_and_busy_ones_are_not(connect: Connect, serving: Running) -> None:
+    wires = [await connect() for _ in range(4)]
+    _, fast_one, slow_one, half = wires
+    await slow_one.ask(body_of({}))
+    await fast_one.ask(body_of(ROWS[0]))
+    whole = half.request(body_of(ROWS[0]))
+    await half.send(whole[:-10])
+    protocols = [await protocol_of(wire) for wire in wires]
+    await asyncio.sleep(0.05)  # until the server has read the half
+    assert protocols[3]._lives is not None
+    for protocol in protocols:
+        assert protocol.timeout_keep_alive_task is not None
+        protocol.timeout_keep_alive_handler()  # too early: nothing happens
+    assert [protocol.transport.is_closing() for protocol in protocols] == [False] * 4
+    for protocol in protocols:
+        protocol._began -= protocol.timeout_keep_alive
+        protocol.timeout_keep_alive_handler()
+    assert [protocol.transport.is_closing() for protocol in protocols] == [True, True, True, False]
+    await half.send(whole[-10:])
+    assert (await half.answer())[0] == 200
+    assert protocols[3].timeout_keep_alive_task is not None
+    for wire in wires[:3]:
+        assert await wire.reader.read() == b""
+
+
+async def protocol_of(wire: Wire) -> Any:
+    """The server's side of a connection."""
+    address = wire.writer.get_extra_info("sockname")
+    while True:
+        for protocol in wire.state.connections:  # type: ignore[attr-defined]
+            if protocol.client == tuple(address):
+                return protocol
+        await asyncio.sleep(0.001)
+
+
 async def test_no_request_fails_while_versions_are_swapped(connect: Connect, serving: Running) -> None:
     """Constant load over several connections through 40 swaps between two models, one of them unreadable fast."""
     bundles = [make_bundle(seed=0), make_bundle(seed=1)]

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import StringConstraints
 
@@ -33,4 +32,5 @@ def new_id() -> str:
                 _last_ms, _counter = _last_ms + 1, 0
         stamp, count = _last_ms, _counter
     tail = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    return str(UUID(int=(stamp << 80) | (0x7 << 76) | (count << 64) | (0b10 << 62) | tail))
+    text = f"{(stamp << 80) | (0x7 << 76) | (count << 64) | (0b10 << 62) | tail:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
