@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -56,7 +56,7 @@ class EventStreams:
             raise Gone("These events are not kept any more: read the experiment again and go on from its last_event.")
         return max(after, oldest - 1)
 
-    async def stream(self, workspace_id: str, experiment_id: str, after: int) -> AsyncIterator[str]:
+    async def stream(self, workspace_id: str, experiment_id: str, after: int) -> AsyncGenerator[str]:
         """Yield every event after ``after`` until the one that tells of the final state."""
         yield "retry: 1000\n\n"
         spoke = time.monotonic()
