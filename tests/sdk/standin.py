@@ -239,7 +239,10 @@ class _Handler(BaseHTTPRequestHandler):
             while left > 0:
                 left -= len(self.rfile.read(min(left, 65536)))
         else:
-            body = self.rfile.read(int(headers.get("content-length", "0")))
+            length = int(headers.get("content-length", "0"))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise ConnectionAbortedError("the client went away in the middle of its request")
         query = {name: values[-1] for name, values in parse_qs(split.query).items()}
         return Recorded(self.command, split.path, query, headers, body)
 
