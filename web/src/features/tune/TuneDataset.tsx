@@ -1,4 +1,4 @@
-import { Group, Select, Skeleton, Stack, Text } from "@mantine/core";
+import { type ComboboxItem, Group, Select, Skeleton, Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -6,6 +6,7 @@ import { suggestion as suggestionQuery } from "@/api/experiments";
 import type { Dataset, Task } from "@/api/generated";
 import { KindMark } from "@/features/datasets/KindMark";
 import { useProblemText } from "@/i18n/problem-text";
+import { rank } from "@/ui/rank";
 import type { ColumnForm } from "./form-model";
 import { TuneFields } from "./TuneFields";
 
@@ -46,6 +47,8 @@ export function TuneDataset({
         allowDeselect={false}
         nothingFoundMessage={t("tune.nothingFound")}
         maxDropdownHeight={320}
+        selectFirstOptionOnChange
+        filter={({ options, search }) => rank(options as ComboboxItem[], search)}
         data={columns.map((column) => column.name)}
         renderOption={({ option }) => (
           <Group justify="space-between" w="100%" gap="sm" wrap="nowrap">

@@ -45,7 +45,7 @@ export function UploadZone() {
         activateOnClick={false}
         activateOnKeyboard={false}
         className={classes.zone}
-        inputProps={{ "aria-label": t("uploads.choose"), tabIndex: -1 }}
+        inputProps={{ "aria-hidden": true, tabIndex: -1 }}
       >
         <Group gap="md" wrap="nowrap" align="center" className={classes.inner}>
           <FileUp size={24} aria-hidden className={classes.icon} />
