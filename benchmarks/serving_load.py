@@ -12,8 +12,9 @@ _END = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What was measured: answers a second, and the share of its core that the load itself used."""
+    """What was measured: answers, how many a second, and the share of its core that the load itself used."""
 
+    answers: int
     per_second: float
     busy: float
 
@@ -70,4 +71,4 @@ def run_load(port: int, requests: Sequence[bytes], connections: int, seconds: fl
     poller.close()
     for connection in open_.values():
         connection.socket.close()
-    return Load(done / took, used / took)
+    return Load(done, done / took, used / took)

@@ -33,6 +33,8 @@ class AnswerWriter:
         self._task = signature.task
         self._labels = [json.dumps(value, ensure_ascii=False) for value in signature.classes or []]
         self._keys = [json.dumps(category_text(value), ensure_ascii=False) for value in signature.classes or []]
+        self._opening = f"{{{self._keys[0]}:" if self._keys else ""
+        self._between = f",{self._keys[1]}:" if self._keys else ""
         self._tail = (
             f',"model":{json.dumps(model, ensure_ascii=False)},"version":{version},"digest":{json.dumps(digest)}'
         )
@@ -81,8 +83,7 @@ class AnswerWriter:
             second = outputs[0]
             if not 0.0 <= second <= 1.0:
                 raise NotFinite(row)
-            first, other = self._keys
-            return second > 0.5, f"{{{first}:{1.0 - second!r},{other}:{second!r}}}"
+            return second > 0.5, f"{self._opening}{1.0 - second!r}{self._between}{second!r}}}"
         values = list(outputs)
         if not math.isfinite(sum(values)):
             raise NotFinite(row)

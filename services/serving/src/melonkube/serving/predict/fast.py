@@ -65,17 +65,14 @@ class FastPath:
             body: Of the request.
             began: ``time.perf_counter()`` when it began.
         """
-        authorization = content_type = given = None
-        for name, value in headers:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"content-type":
-                content_type = value
-            elif name == b"x-request-id":
-                given = given or value
-            elif name == b"content-encoding":
-                return None
-        if content_type not in _TYPES or authorization is None or not authorization.startswith(_BEARER):
+        sent = dict(headers)
+        authorization = sent.get(b"authorization", b"")
+        if (
+            sent.get(b"content-type") not in _TYPES
+            or not authorization.startswith(_BEARER)
+            or b"content-encoding" in sent
+            or len(sent) != len(headers)  # what a header sent twice means is not decided here
+        ):
             return None
         try:
             principal = self._verify(authorization[7:].decode())
@@ -90,7 +87,7 @@ class FastPath:
         content, rows = answered
         head = (
             f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n"
-            f"x-request-id: {identify(given)}\r\n\r\n"
+            f"x-request-id: {identify(sent.get(b'x-request-id'))}\r\n\r\n"
         ).encode()
         took = time.perf_counter() - began
         self._observe(took)
