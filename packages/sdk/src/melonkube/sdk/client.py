@@ -9,7 +9,7 @@ from typing import Self
 import httpx
 
 from melonkube.contracts.base import Scalar
-from melonkube.sdk._discovery import find_url
+from melonkube.sdk.discovery import find_url
 from melonkube.sdk._exceptions import InvalidInput
 from melonkube.sdk._retry import RetryPolicy
 from melonkube.sdk._transport import DEFAULT_TIMEOUT, Clock, Transport

@@ -39,7 +39,7 @@ def up(
     Exit codes: 0 stopped as asked; 1 a service cannot start; 2 a wrong option or setting; 4 the port or the data
     directory is taken; 130 stopped at once by a second Ctrl-C.
     """
-    from melonkube.sdk._discovery import data_dir
+    from melonkube.sdk.discovery import data_dir
     from melonkube.suite.supervisor import Options, run_suite
 
     run_suite(
