@@ -18,10 +18,10 @@ from melonkube.contracts.experiments import ExperimentCreate
 from melonkube.sdk import InvalidInput, RetryPolicy
 from melonkube.sdk import _exceptions as exceptions
 from melonkube.sdk._bodies import build, encode, encode_instances
-from melonkube.sdk.discovery import DEFAULT_URL, data_dir, find_url, running_suite
 from melonkube.sdk._retry import parse_retry_after
 from melonkube.sdk._sse import Message, SseParser, split_lines
 from melonkube.sdk._transport import quote_name, quote_path
+from melonkube.sdk.discovery import DEFAULT_URL, data_dir, find_url, running_suite
 
 
 def test_what_is_exported() -> None:

@@ -9,11 +9,11 @@ from typing import Self
 import httpx
 
 from melonkube.contracts.base import Scalar
-from melonkube.sdk.discovery import find_url
 from melonkube.sdk._exceptions import InvalidInput
 from melonkube.sdk._retry import RetryPolicy
 from melonkube.sdk._transport import DEFAULT_TIMEOUT, Clock, Transport
 from melonkube.sdk.datasets import Datasets, Samples
+from melonkube.sdk.discovery import find_url
 from melonkube.sdk.endpoints import Endpoints
 from melonkube.sdk.experiments import Experiments
 from melonkube.sdk.models import Models
