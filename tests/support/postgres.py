@@ -58,9 +58,9 @@ class PostgresServer:
         )
         self._run("pg_ctl", "-D", self._data, "-l", self._folder / "log", "-w", "-o", options, "start")
 
-    def stop(self) -> None:
-        """Stop the server as a crash would."""
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server as a crash would, or (``fast``) keeping what was committed, as a crash does not here."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
 
     def create_database(self) -> str:
         """Make an empty database and return its URL."""

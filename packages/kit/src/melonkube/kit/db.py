@@ -178,13 +178,18 @@ class Database:
             await self._reader.dispose()
 
 
+_AWAY_STATES = ("08", "57P", "53300")
+"""SQLSTATE of PostgreSQL: connection exceptions, a server that starts or ends, too many connections (Appendix A)."""
+
+
 def database_away(error: BaseException) -> bool:
     """Return whether ``error`` says that the database cannot be reached now, so that trying again may help.
 
     asyncpg's errors come as they are while a connection is made, and inside SQLAlchemy's afterwards.
     """
     if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or state.startswith(_AWAY_STATES):
             return True
         said = str(error.orig).lower()
         if "full" in said:

@@ -7,13 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from sqlalchemy.exc import DBAPIError
 
 from melonkube.contracts.events import Event, EventType
 from melonkube.contracts.experiments import ExperimentState
 from melonkube.contracts.ids import Id
 from melonkube.kit.auth import User
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import Gone, InvalidRequest, NotFound, problem_responses
 from melonkube.tuner.events import repository
 from melonkube.tuner.events.bell import Bell, rung
@@ -65,10 +64,12 @@ class EventStreams:
                 bell.clear()
                 try:
                     events, over = await self._read(workspace_id, experiment_id, after)
-                except DBAPIError:
-                    events, over = [], False
                 except NotFound:
                     return
+                except Exception as error:
+                    if not database_away(error):
+                        raise
+                    events, over = [], False
                 for event in events:
                     after = event.seq
                     yield _message(event)
