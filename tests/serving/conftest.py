@@ -1,7 +1,7 @@
 """Serving, whole and in this process, with stand-ins for the registry and the tuner."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from blockbuster import BlockBuster
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from melonkube.kit.settings import ServiceSettings, TokenSettings
 from melonkube.kit.tokens import DEFAULT_WORKSPACE
@@ -22,6 +24,16 @@ from melonkube.serving.settings import Settings
 from tests.serving.standin import Registry, Tuner
 
 Call = Callable[..., Any]
+
+
+@pytest.fixture
+def blocking() -> Iterator[BlockBuster]:
+    """Fails a test in which running serving blocks the event loop. Its log is kept from the terminal: that blocks."""
+    guard = BlockBuster("melonkube.serving")
+    guard.functions["os.stat"].can_block_in("asyncpg/connect_utils.py", "_read_password_file")
+    with capture_logs():
+        yield guard
+        guard.deactivate()
 
 
 class Running:
@@ -117,7 +129,7 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(
-    settings: Settings, registry: Registry, tuner: Tuner, make_token: Callable[..., str]
+    settings: Settings, registry: Registry, tuner: Tuner, make_token: Callable[..., str], blocking: BlockBuster
 ) -> AsyncIterator[Start]:
     """Starts serving: ``running = await start()``; ``await start.stop()`` ends the newest."""
     stacks: list[AsyncExitStack] = []
@@ -125,8 +137,10 @@ async def start(
     async def begin(with_settings: Settings | None = None) -> Running:
         stack = AsyncExitStack()
         stacks.append(stack)
+        blocking.deactivate()  # before the first request nobody waits
         app = create_app(with_settings or settings, {"registry": registry.gate, "tuner": tuner.gate})
         await stack.enter_async_context(LifespanManager(app, startup_timeout=30, shutdown_timeout=30))
+        blocking.activate()
         client = await stack.enter_async_context(
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app),

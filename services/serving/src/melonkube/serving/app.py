@@ -60,7 +60,7 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
     predict = PredictService(settings.predict)
 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        cache.open()
+        await asyncio.to_thread(cache.open)
         await _migrate(database, settings)
         await reconciler.start()
         try:

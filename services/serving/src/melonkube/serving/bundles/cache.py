@@ -1,5 +1,6 @@
 """Bundles on disk, a folder each, named by digest: what lets serving restart while the registry is away."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Collection
@@ -20,7 +21,9 @@ Fill = Callable[[Path], Awaitable[None]]
 
 
 class BundleCache:
-    """Folders of bundles, bounded in bytes. Used from the event loop; one process owns the folder.
+    """Folders of bundles, bounded in bytes. One process owns the folder; of a digest, one caller at a time.
+
+    Its plain methods touch the disk: off the event loop, please.
 
     Args:
         root: The folder.
@@ -53,19 +56,16 @@ class BundleCache:
             digest: Its name.
             fill: Writes the files into an empty folder.
         """
-        found = self.find(digest)
+        found = await asyncio.to_thread(self.find, digest)
         if found is not None:
             return found
         partial = self._root / f"{_PARTIAL}{new_id()}"
-        partial.mkdir()
+        await asyncio.to_thread(partial.mkdir)
         try:
             await fill(partial)
-            target = self._root / digest
-            if not target.exists():
-                partial.rename(target)
+            return await asyncio.to_thread(partial.rename, self._root / digest)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return target
+            await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
 
     def drop(self, digest: str) -> None:
         """Remove a bundle."""

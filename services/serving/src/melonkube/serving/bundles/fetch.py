@@ -43,7 +43,7 @@ async def fetch_bundle(
             raise BadBundle("the manifest is too large")
     manifest = parse_manifest(bytes(data), digest)
     check_files(manifest, runtime_for(manifest.flavor, runtimes).files, max_bytes)
-    (folder / MANIFEST_NAME).write_bytes(data)
+    await asyncio.to_thread((folder / MANIFEST_NAME).write_bytes, data)
     for name, entry in manifest.files.items():
         found, size = hashlib.sha256(), 0
         with await asyncio.to_thread((folder / name).open, "wb") as file:

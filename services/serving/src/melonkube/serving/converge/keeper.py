@@ -223,7 +223,7 @@ class Keeper:
             self._log.warning("what follows a swap is not done yet", reason=str(error))
             return self._backoff()
         self._failures = 0
-        self._parts.loader.trim()
+        await self._parts.loader.trim()
         return None
 
     async def _refer(self, desired: Desired) -> None:

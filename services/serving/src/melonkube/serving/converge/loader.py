@@ -78,32 +78,35 @@ class Loader:
             served = self._loaded.get(digest)
             if served is not None:
                 return served
-            folder = self._cache.find(digest)
+            folder = await asyncio.to_thread(self._cache.find, digest)
             if folder is not None:
                 try:
                     return await self._load(digest, folder)
                 except (BadBundle, OSError):
                     log.warning("the copy of a bundle on disk is no good and is fetched again", digest=digest)
-                    self._cache.drop(digest)
+                    await asyncio.to_thread(self._cache.drop, digest)
             return await self._load(digest, await self._cache.add(digest, fill))
 
     async def load_from_disk(self, digest: str) -> ServedModel | None:
         """Return the model of a digest if its bundle is on disk and good; asks nobody."""
         async with self._alone(digest):
             served = self._loaded.get(digest)
-            folder = self._cache.find(digest)
+            folder = await asyncio.to_thread(self._cache.find, digest)
             if served is not None or folder is None:
                 return served
             try:
                 return await self._load(digest, folder)
             except (BadBundle, OSError) as error:
                 log.warning("a bundle on disk is no good", digest=digest, reason=str(error))
-                self._cache.drop(digest)
+                await asyncio.to_thread(self._cache.drop, digest)
                 return None
 
-    def trim(self) -> None:
-        """Let bundles that nobody uses leave the disk as its limit asks."""
-        self._cache.trim({*self._loaded.keys(), *self._wanted})
+    async def trim(self) -> None:
+        """Let bundles that nobody uses leave the disk as its limit asks.
+
+        One that is wanted again at that very moment is fetched again.
+        """
+        await asyncio.to_thread(self._cache.trim, {*self._loaded.keys(), *self._wanted})
 
     @asynccontextmanager
     async def _alone(self, digest: str) -> AsyncIterator[None]:
@@ -117,21 +120,21 @@ class Loader:
                 del self._wanted[digest]
 
     async def _load(self, digest: str, folder: Path) -> ServedModel:
+        served = await asyncio.to_thread(self._read_and_load, digest, folder)
+        self._loaded[digest] = served
+        return served
+
+    def _read_and_load(self, digest: str, folder: Path) -> ServedModel:
         crashes = self._cache.crashes(digest)
         if crashes >= MAX_CRASHES:
             raise BadBundle(f"loading the model ended the service {crashes} times; it is not tried again")
+        flavors = self._runtimes
         self._cache.begin_load(digest)
         try:
-            served = await asyncio.to_thread(self._read_and_load, digest, folder)
+            bundle = read_bundle(folder, digest, lambda flavor: runtime_for(flavor, flavors).files, self._max_bytes)
+            return load_served(bundle, runtime_for(bundle.manifest.flavor, flavors))
         except BadBundle:
             self._cache.drop(digest)
             raise
         finally:
             self._cache.end_load(digest)
-        self._loaded[digest] = served
-        return served
-
-    def _read_and_load(self, digest: str, folder: Path) -> ServedModel:
-        flavors = self._runtimes
-        bundle = read_bundle(folder, digest, lambda flavor: runtime_for(flavor, flavors).files, self._max_bytes)
-        return load_served(bundle, runtime_for(bundle.manifest.flavor, flavors))
