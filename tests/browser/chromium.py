@@ -118,11 +118,11 @@ class Window:
         )
         assert seen, f"the focus is not seen on {target}"
 
-    def accessible(self, within: str = "html") -> None:
-        """Fail with every fault that axe finds, contrast included."""
+    def accessibility_faults(self, within: str = "html") -> list[str]:
+        """Return every fault that axe finds, contrast included."""
         self._still()
         self.page.evaluate(_axe())
-        faults = self.page.evaluate(
+        faults: list[str] = self.page.evaluate(
             """async root => {
               const { violations } = await axe.run(root, { resultTypes: ['violations'] });
               return violations.map(each => each.id + ': ' + each.nodes.map(node =>
@@ -130,4 +130,8 @@ class Window:
             }""",
             within,
         )
-        assert faults == [], f"{self.page.url}: {faults}"
+        return faults
+
+    def accessible(self, within: str = "html") -> None:
+        """Fail with every fault that axe finds."""
+        assert self.accessibility_faults(within) == [], self.page.url

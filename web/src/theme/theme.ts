@@ -6,6 +6,7 @@ import {
   createTheme,
   Drawer,
   type MantineColorsTuple,
+  Menu,
   Modal,
   Table,
   Tabs,
@@ -86,6 +87,7 @@ export const theme = createTheme({
       defaultProps: { transitionProps: { duration: 120 } },
       styles: { title: dialogTitle },
     }),
+    Menu: Menu.extend({ defaultProps: { withinPortal: false, withInitialFocusPlaceholder: false } }),
     Modal: Modal.extend({
       defaultProps: { transitionProps: { duration: 120 }, centered: true },
       styles: { title: dialogTitle },

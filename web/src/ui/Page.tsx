@@ -38,7 +38,7 @@ export function Page({ title, documentTitle, badge, subtitle, actions, children 
             {badge}
           </Group>
           {subtitle && (
-            <Text component="div" size="sm" c="dimmed" mt={4}>
+            <Text component="div" size="sm" c="dimmed" mt={4} className={classes.subtitle}>
               {subtitle}
             </Text>
           )}

@@ -228,7 +228,7 @@ function Actions({ dataset }: { dataset: Dataset }) {
             {t("datasets.download")}
           </Menu.Item>
           <Menu.Item
-            color="red"
+            c="var(--mantine-color-error)"
             leftSection={<Trash2 size={14} aria-hidden />}
             onClick={() => setAsking(true)}
           >

@@ -176,7 +176,7 @@ function EndpointActions({ endpoint }: { endpoint: Endpoint }) {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item
-            color="red"
+            c="var(--mantine-color-error)"
             leftSection={<Trash2 size={14} aria-hidden />}
             onClick={() => setDialog("delete")}
           >

@@ -52,10 +52,10 @@ export function PredictionResult({ result, signature }: PredictionResultProps) {
       )}
       {warnings.length > 0 && (
         <Alert
-          color="yellow"
+          color="gray"
           variant="light"
           mt="md"
-          icon={<TriangleAlert size={16} aria-hidden />}
+          icon={<TriangleAlert size={16} aria-hidden color="var(--melon-amber)" />}
           title={t("predict.warnings")}
         >
           <List size="sm">

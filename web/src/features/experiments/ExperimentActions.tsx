@@ -73,7 +73,7 @@ export function ExperimentActions({ experiment }: { experiment: Experiment }) {
             {t("actions.downloadModel")}
           </Menu.Item>
           <Menu.Item
-            color="red"
+            c="var(--mantine-color-error)"
             leftSection={<Trash2 size={14} aria-hidden />}
             onClick={() => setDialog("delete")}
           >

@@ -162,7 +162,7 @@ function ModelActions({ model, version }: { model: Model; version: ModelVersion 
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item
-            color="red"
+            c="var(--mantine-color-error)"
             leftSection={<Trash2 size={14} aria-hidden />}
             onClick={() => setDialog("delete")}
           >

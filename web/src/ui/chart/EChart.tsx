@@ -44,5 +44,5 @@ export default function EChart({ option, height, onPick }: ChartProps) {
     );
   }, [option, scheme]);
 
-  return <div ref={element} style={{ height, cursor: "default" }} aria-hidden="true" data-chart />;
+  return <div ref={element} style={{ height, overflow: "hidden" }} aria-hidden="true" data-chart />;
 }
