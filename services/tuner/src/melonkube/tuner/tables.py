@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from melonkube.kit.db import Base, JsonType, UtcDateTime, metadata
 from melonkube.kit.idempotency import IdempotencyRow
@@ -152,6 +152,9 @@ class LeaseRow(TunerBase):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    trial: Mapped[TrialRow | None] = relationship(lazy="raise", passive_deletes=True)
+    """Never loaded: it tells the session to insert a trial before its lease."""
 
 
 class ReportRow(TunerBase):

@@ -168,6 +168,11 @@ class Ledger:
             )
         )
 
+    async def settled(self) -> WriteSession:
+        """Return the session for a query that must see what was changed so far."""
+        await self.session.flush()
+        return self.session
+
     async def flush(self) -> None:
         """Write the events of what changed since the last time; done at the end of the transaction anyway."""
         told: list[tuple[EventType, Any]] = [(EventType.REPORT, report) for report in self._reports]
@@ -236,8 +241,10 @@ class Ledgers:
             if epoch is not None and row.owner_epoch != epoch:
                 raise OwnershipLost
             ledger = Ledger(session, row, await self.spec(session, row), await self._db.now(session))
-            yield ledger
-            await ledger.flush()
+            # One flush at the end is one statement a row; whoever looks for what was changed calls settled().
+            with session.no_autoflush:
+                yield ledger
+                await ledger.flush()
         if ledger.rings:
             self.bell.ring(experiment_id)
         if ledger.posts:

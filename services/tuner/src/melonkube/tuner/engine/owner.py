@@ -34,6 +34,7 @@ DEADLINE_GRACE_SECONDS = 30.0
 """A worker ends a trial at its deadline by itself; one that has not done so by then is taken for hung."""
 
 _LONGEST_PAUSE = 5.0
+_COALESCE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Owner:
         tick = pause = self._tools.owner.tick_seconds
         with self._tools.ledgers.bell.listen(self._experiment_id) as bell:
             while True:
+                # What rings at once is answered by one look, after the answer that rang has left.
+                await asyncio.sleep(_COALESCE_SECONDS)
                 bell.clear()
                 try:
                     if await step():

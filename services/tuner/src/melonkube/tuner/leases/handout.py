@@ -98,8 +98,9 @@ async def _waiting_trial(ledger: Ledger) -> TrialRow | None:
     """Return the first trial that waits for another attempt."""
     if ledger.row.queued == 0:
         return None
+    session = await ledger.settled()
     return (
-        await ledger.session.execute(
+        await session.execute(
             select(TrialRow)
             .where(
                 TrialRow.workspace_id == ledger.row.workspace_id,
@@ -117,20 +118,23 @@ async def _new_trial(ledger: Ledger) -> TrialRow | None:
     row = ledger.row
     if row.suggested == row.numbered or not may_issue(ledger.standing, ledger.spec.budget):
         return None
-    mine = (SuggestionRow.workspace_id == row.workspace_id, SuggestionRow.experiment_id == row.id)
-    suggestion = (
-        await ledger.session.execute(select(SuggestionRow).where(*mine, SuggestionRow.number == row.numbered + 1))
-    ).scalar_one()
-    await ledger.session.execute(delete(SuggestionRow).where(*mine, SuggestionRow.number == suggestion.number))
-    row.numbered = suggestion.number
+    taken = delete(SuggestionRow).where(
+        SuggestionRow.workspace_id == row.workspace_id,
+        SuggestionRow.experiment_id == row.id,
+        SuggestionRow.number == row.numbered + 1,
+    )
+    number, source, params = (
+        await ledger.session.execute(taken.returning(SuggestionRow.number, SuggestionRow.source, SuggestionRow.params))
+    ).one()
+    row.numbered = number
     trial = TrialRow(
         id=new_id(),
         workspace_id=row.workspace_id,
         experiment_id=row.id,
-        number=suggestion.number,
+        number=number,
         state=TrialState.QUEUED,
-        source=suggestion.source,
-        params=suggestion.params,
+        source=source,
+        params=params,
         value=None,
         metrics={},
         attempt=0,
@@ -141,15 +145,14 @@ async def _new_trial(ledger: Ledger) -> TrialRow | None:
         finished_at=None,
     )
     ledger.enter(trial)
-    # Without a relationship between them the order of insertion is not known to be the tables'.
-    await ledger.session.flush()
     return trial
 
 
 async def _evaluation(ledger: Ledger, worker_id: str, lease_seconds: float) -> Assignment | Nothing:
     """Give the scoring on the holdout to one worker; the others have nothing to do any more."""
+    session = await ledger.settled()
     busy = (
-        await ledger.session.execute(
+        await session.execute(
             select(LeaseRow.id).where(
                 LeaseRow.workspace_id == ledger.row.workspace_id,
                 LeaseRow.experiment_id == ledger.row.id,

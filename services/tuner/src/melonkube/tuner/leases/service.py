@@ -143,13 +143,12 @@ class LeaseService:
     async def renew(self, caller: Caller, run_id: str, request: RenewRequest) -> RenewAnswer:
         """Prolong a lease by a whole term from now, and take the reports."""
         async with self._open(caller) as ledger:
-            lease = await self._lease(ledger, run_id)
+            lease, trial = await self._lease(ledger, run_id)
             verdict = Verdict.CONTINUE
             if lease.worker_id != request.worker_id or lease.state != OPEN:
                 verdict = Verdict.STOP if lease.cause == Cause.STOPPED else Verdict.LOST
             else:
                 lease.expires_at = ledger.now + timedelta(seconds=self._settings.seconds)
-                trial = await settle.trial_of(ledger, lease)
                 if trial is not None:
                     self._take_reports(ledger, lease, trial, request.reports)
                     if trial.state == TrialState.LEASED:
@@ -160,10 +159,9 @@ class LeaseService:
         """Take a trial's result and hand over the next in the same transaction."""
         began = time.perf_counter()
         async with self._open(caller) as ledger:
-            lease = await self._lease(ledger, run_id)
+            lease, trial = await self._lease(ledger, run_id)
             fresh = lease.state == OPEN and lease.worker_id == request.worker_id
             if fresh:
-                trial = await settle.trial_of(ledger, lease)
                 if trial is None:
                     raise InvalidRequest("This lease is for scoring: send its result to /evaluated.")
                 self._take_reports(ledger, lease, trial, request.reports)
@@ -189,7 +187,7 @@ class LeaseService:
     async def evaluated(self, caller: Caller, run_id: str, request: EvaluationResult) -> FinishAnswer:
         """Take the scores on the holdout."""
         async with self._open(caller) as ledger:
-            lease = await self._lease(ledger, run_id)
+            lease, _ = await self._lease(ledger, run_id)
             fresh = lease.state == OPEN and lease.worker_id == request.worker_id
             if fresh:
                 if lease.trial_id is not None:
@@ -202,10 +200,9 @@ class LeaseService:
     async def fail(self, caller: Caller, run_id: str, request: FailRequest) -> FinishAnswer:
         """Take note of an attempt without a result."""
         async with self._open(caller) as ledger:
-            lease = await self._lease(ledger, run_id)
+            lease, trial = await self._lease(ledger, run_id)
             fresh = lease.state == OPEN and lease.worker_id == request.worker_id
             if fresh:
-                trial = await settle.trial_of(ledger, lease)
                 await settle.lose(ledger, lease, trial, Cause(request.cause), request.reason or None)
                 lease.accepted = True
             accepted = lease.accepted and lease.worker_id == request.worker_id
@@ -215,19 +212,22 @@ class LeaseService:
     def _open(self, caller: Caller) -> AbstractAsyncContextManager[Ledger]:
         return self._ledgers.open(caller.experiment_id, caller.principal.workspace_id)
 
-    async def _lease(self, ledger: Ledger, run_id: str) -> LeaseRow:
-        lease = (
+    async def _lease(self, ledger: Ledger, run_id: str) -> tuple[LeaseRow, TrialRow | None]:
+        """Return a lease with its trial, which is None for the scoring."""
+        found = (
             await ledger.session.execute(
-                select(LeaseRow).where(
+                select(LeaseRow, TrialRow)
+                .outerjoin(TrialRow, TrialRow.id == LeaseRow.trial_id)
+                .where(
                     LeaseRow.workspace_id == ledger.row.workspace_id,
                     LeaseRow.experiment_id == ledger.row.id,
                     LeaseRow.id == run_id,
                 )
             )
-        ).scalar_one_or_none()
-        if lease is None:
+        ).one_or_none()
+        if found is None:
             raise NotFound(f"There is no lease {run_id} in this worker's experiment.")
-        return lease
+        return found[0], found[1]
 
     def _take_reports(self, ledger: Ledger, lease: LeaseRow, trial: TrialRow, reports: list[Report]) -> None:
         if not reports:

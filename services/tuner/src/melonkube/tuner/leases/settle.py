@@ -106,8 +106,9 @@ async def stop_running(ledger: Ledger, reason: str) -> list[str]:
         if lease.trial_id is not None:
             ledger.finish_run(lease.id, RunState.STOPPED, reason)
     if ledger.row.running or ledger.row.queued:
+        session = await ledger.settled()
         unfinished = (
-            await ledger.session.execute(
+            await session.execute(
                 select(TrialRow)
                 .where(
                     TrialRow.workspace_id == ledger.row.workspace_id,
@@ -126,9 +127,10 @@ async def stop_running(ledger: Ledger, reason: str) -> list[str]:
 
 async def open_leases(ledger: Ledger) -> Sequence[LeaseRow]:
     """Return every lease somebody holds."""
+    session = await ledger.settled()
     return (
         (
-            await ledger.session.execute(
+            await session.execute(
                 select(LeaseRow).where(
                     LeaseRow.workspace_id == ledger.row.workspace_id,
                     LeaseRow.experiment_id == ledger.row.id,
@@ -222,8 +224,9 @@ def _warn(ledger: Ledger, warning: str) -> None:
 
 
 async def _last_failure(ledger: Ledger) -> str:
+    session = await ledger.settled()
     reason = (
-        await ledger.session.execute(
+        await session.execute(
             select(TrialRow.reason)
             .where(
                 TrialRow.workspace_id == ledger.row.workspace_id,
