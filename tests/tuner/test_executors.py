@@ -154,9 +154,7 @@ async def test_a_later_incarnation_knows_the_earlier_ones_workers_for_dead(make:
 
 
 async def test_lines_without_end_and_bytes_that_are_no_text(make: Make) -> None:
-    executor = make(
-        "import sys; sys.stdout.buffer.write(b'x' * 300000 + b'\\n' + b'\\xff\\xfe\\n' + b'last\\n'); sys.exit(1)"
-    )
+    executor = make("import sys; sys.stdout.buffer.write(b'x' * 300000 + b'\\n\\xff\\xfe\\nla\\0st\\n'); sys.exit(1)")
     ends = Ends()
     await executor.start(order(executor), ends)
     end = await ends.one()

@@ -384,3 +384,60 @@ async def test_numbers_that_json_does_not_have(begin: Begin) -> None:
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
         assert answer.status_code == 422
+
+
+async def test_a_tuner_that_ends_lets_nobody_wait(begin: Begin, by_hand: MakeHand) -> None:
+    running, made, hand = await begin(parallelism=1)
+    await hand.lease()
+    waiting = asyncio.create_task(by_hand(running, made["id"], "hand-2").call("lease", wait_seconds=30))
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not done
+    await running.tuner.before_stop()
+    answer = await waiting
+    assert (answer["assignment"], answer["exit"]) == (None, False)
+
+
+async def test_paused_before_it_began_it_starts_when_resumed(begin: Begin) -> None:
+    running, made, hand = await begin()
+    path = f"/api/v1/experiments/{made['id']}"
+    assert (await running.client.post(f"{path}/pause")).json()["state"] == "paused"
+    assert (await hand.call("lease"))["exit"] is True
+    assert (await running.client.post(f"{path}/resume")).json()["state"] == "running"
+    await hand.lease()
+    assert (await running.get(made["id"]))["started_at"] is not None
+
+
+async def test_nothing_is_paused_while_the_winner_is_scored(begin: Begin) -> None:
+    running, made, hand = await begin(trials=1)
+    scoring = (await hand.complete(await hand.lease(), 0.6, wait_seconds=20))["next"]["assignment"]
+    path = f"/api/v1/experiments/{made['id']}"
+    answer = await running.client.post(f"{path}/pause")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert (await running.client.post(f"{path}/resume")).json()["phase"] == "evaluating"
+    stopped = (await running.client.post(f"{path}/stop")).json()
+    assert (stopped["state"], stopped["best"]["holdout_value"]) == ("stopped", None)
+    late = await hand.call(f"leases/{scoring['run_id']}/evaluated", values={"best": {"auc": 1.0}})
+    assert (late["accepted"], late["next"]["exit"]) == (False, True)
+
+
+async def test_a_hung_trial_is_ended_past_its_deadline(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("melonkube.tuner.engine.owner.DEADLINE_GRACE_SECONDS", 0.2)
+    running, made, hand = await begin(budget={"max_trial_seconds": 0.2})
+    work = await hand.lease()
+    assert work["max_seconds"] == 0.2
+    await running.until(made["id"], lambda event: event.data.get("cause") == "deadline")
+    assert (await trial(running, made, 1))["state"] == "failed"
+    assert (await hand.call(f"leases/{work['run_id']}/renew"))["verdict"] == "lost"
+
+
+async def test_trials_that_outlive_the_time_by_far_are_stopped(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("melonkube.tuner.experiments.domain.GRACE_SECONDS", 0.2)
+    running, made, hand = await begin(trials=5, budget={"max_seconds": 0.5})
+    work = await hand.lease()
+    event = await running.until(
+        made["id"], lambda event: event.type == "experiment" and event.data["finished_at"] is not None
+    )
+    assert (event.data["state"], event.data["best"]) == ("completed", None)
+    assert "No trial was completed" in event.data["warnings"][0]
+    assert (await trial(running, made, 1))["state"] == "stopped"
+    assert (await hand.call(f"leases/{work['run_id']}/renew"))["verdict"] == "stop"

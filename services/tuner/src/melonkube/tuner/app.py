@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -43,6 +44,7 @@ log = get_logger("melonkube.tuner")
 
 SERVICE = "tuner"
 _LONGEST_PAUSE = 5.0
+_RECORD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,15 @@ class Tuner:
     release_seconds: float
 
     async def before_stop(self) -> None:
-        """Have workers hand back their trials while their calls are still answered, and end every stream."""
+        """Have workers hand back their trials while their calls are still answered; end every stream and every wait.
+
+        A database that is away does not hold this up: what could not be recorded is found by the next start.
+        """
         self.streams.close()
-        await self.fleet.close(self.release_seconds)
+        self.leases.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.release_seconds + _RECORD_SECONDS):
+                await self.fleet.close(self.release_seconds)
 
 
 class Readiness:

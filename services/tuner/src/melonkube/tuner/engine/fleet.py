@@ -69,9 +69,10 @@ class Fleet:
 
     def retiring(self, worker_id: str) -> bool:
         """Whether a worker should end: its slot is wanted elsewhere, the tuner ends, or the worker is dead already."""
-        if self._closing or worker_id in self._retiring or self._executor.forebear(worker_id):
+        if worker_id in self._retiring or self._executor.forebear(worker_id):
             return True
-        return worker_id.startswith(self._executor.prefix) and worker_id not in self._executor.workers()
+        ours = worker_id.startswith(self._executor.prefix)
+        return ours and (self._closing or worker_id not in self._executor.workers())
 
     def leased(self, worker_id: str) -> None:
         """Note that a worker has been given work: it can start."""
@@ -133,8 +134,10 @@ class Fleet:
 
     async def close(self, grace_seconds: float) -> None:
         """Start no more workers; have those there are hand back their trials, and end them."""
-        self._closing = True
-        await self._executor.close(grace_seconds)
+        if not self._closing:
+            self._closing = True
+            self._ledgers.bell.ring_all()
+            await self._executor.close(grace_seconds)
 
     async def _arrange(self) -> float:
         """Bring the workers to their shares; return after how long to look again."""

@@ -156,4 +156,5 @@ async def _drain(worker: _Worker) -> None:
             continue
         if not line:
             return
-        worker.tail.append(line.decode("utf-8", "replace").rstrip()[:2000])
+        # No database holds U+0000 in a text.
+        worker.tail.append(line.decode("utf-8", "replace").replace("\0", "").rstrip()[:2000])

@@ -78,7 +78,7 @@ async def hand_out(
     trial.last_step = trial.last_value = None
     trial.started_at = ledger.now
     ledger.move(trial, TrialEvent.LEASE)
-    if ledger.state is ExperimentState.QUEUED:
+    if row.started_at is None:
         await ledger.advance(ExperimentEvent.BEGIN)
     return _assignment(ledger, trial)
 

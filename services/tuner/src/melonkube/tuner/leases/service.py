@@ -96,6 +96,12 @@ class LeaseService:
         self._tokens = tokens
         self._settings = settings
         self._metrics = metrics
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody wait any more: who waits is answered that there is nothing now."""
+        self._closed = True
+        self._bell.ring_all()
 
     async def setup(self, caller: Caller) -> WorkerSetup:
         """Return what holds for all trials of the worker's experiment."""
@@ -283,7 +289,7 @@ class LeaseService:
                 async with self._open(caller) as ledger:
                     offer = await self._offer(ledger, worker_id, fresh=False)
                 left = until - time.monotonic()
-                if offer is not Nothing.WAIT or left <= 0:
+                if offer is not Nothing.WAIT or left <= 0 or self._closed:
                     return self._answer(caller, worker_id, offer)
                 await rung(bell, min(left, _LOOK_AGAIN_SECONDS))
 
