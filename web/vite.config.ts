@@ -1,9 +1,24 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { tanstackRouter } from "@tanstack/router-plugin/vite";
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 const melon = process.env.MELON_URL ?? "http://127.0.0.1:8080";
+
+/** The font's licence asks to stand beside the font. */
+const fontLicence: Plugin = {
+  name: "font-licence",
+  apply: "build",
+  generateBundle() {
+    const source = readFileSync(
+      new URL("./node_modules/pretendard/dist/LICENSE.txt", import.meta.url),
+      "utf8",
+    );
+    this.emitFile({ type: "asset", fileName: "assets/Pretendard-LICENSE.txt", source });
+  },
+};
 
 export default defineConfig({
   plugins: [
@@ -16,6 +31,7 @@ export default defineConfig({
       semicolons: true,
     }),
     react(),
+    fontLicence,
   ],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {

@@ -1,13 +1,15 @@
-import { Alert, Button, Group, List, Text } from "@mantine/core";
-import { TriangleAlert } from "lucide-react";
+import { Button, Group, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useProblemText } from "@/i18n/problem-text";
+import { Notice } from "./Notice";
 
 interface ProblemAlertProps {
   error: unknown;
   /** What could not be done. */
   title?: string | undefined;
+  /** The faults stand at their fields already: only what to do is said. */
+  brief?: boolean;
   /** Tries again. */
   onRetry?: (() => void) | undefined;
   /** Other ways on. */
@@ -15,33 +17,26 @@ interface ProblemAlertProps {
 }
 
 /** A failure: what happened, what to do, and a way on. */
-export function ProblemAlert({ error, title, onRetry, children }: ProblemAlertProps) {
+export function ProblemAlert({ error, title, brief = false, onRetry, children }: ProblemAlertProps) {
   const { t } = useTranslation();
   const text = useProblemText(error);
   return (
-    <Alert
-      role="alert"
-      color="red"
-      variant="light"
-      icon={<TriangleAlert size={18} aria-hidden />}
-      title={title ?? text.message}
-      classNames={{ title: "problem-title" }}
-    >
-      {title && <Text size="sm">{text.message}</Text>}
-      {text.detail && (
-        <Text size="sm" mt={title ? 4 : 0}>
+    <Notice tone="problem" title={title ?? text.message}>
+      {title && <div>{text.message}</div>}
+      {!brief && text.detail && (
+        <Text size="sm" c="dimmed" mt={2}>
           {text.detail}
         </Text>
       )}
-      {text.items.length > 0 && (
-        <List size="sm" mt={4}>
+      {!brief && text.items.length > 0 && (
+        <ul style={{ margin: 0, paddingLeft: "1.125rem" }}>
           {text.items.map((item) => (
-            <List.Item key={item}>{item}</List.Item>
+            <li key={item}>{item}</li>
           ))}
-        </List>
+        </ul>
       )}
       {text.requestId && (
-        <Text size="xs" c="dimmed" mt={6}>
+        <Text size="xs" c="dimmed" mt={4}>
           {t("common.requestId", { id: text.requestId })}
         </Text>
       )}
@@ -55,6 +50,6 @@ export function ProblemAlert({ error, title, onRetry, children }: ProblemAlertPr
           {children}
         </Group>
       )}
-    </Alert>
+    </Notice>
   );
 }

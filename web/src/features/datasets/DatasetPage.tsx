@@ -1,7 +1,7 @@
-import { Alert, Button, List, Menu, Select, Skeleton, Stack, Tabs, Text } from "@mantine/core";
+import { Button, Menu, Select, Skeleton, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Download, EllipsisVertical, Info, Trash2 } from "lucide-react";
+import { Download, EllipsisVertical, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import {
@@ -20,6 +20,7 @@ import { CopyButton } from "@/ui/CopyButton";
 import { Facts } from "@/ui/Facts";
 import { NONE } from "@/ui/format";
 import { ButtonLink } from "@/ui/links";
+import { NoticeList } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { StateMark } from "@/ui/StateMark";
@@ -108,21 +109,7 @@ function Loaded({ dataset, tab }: { dataset: Dataset; tab: "columns" | "preview"
           <Skeleton height={320} />
         </Stack>
       )}
-      {(dataset.warnings?.length ?? 0) > 0 && (
-        <Alert
-          color="gray"
-          variant="light"
-          icon={<Info size={18} aria-hidden />}
-          mb="md"
-          title={t("datasets.notes")}
-        >
-          <List size="sm">
-            {dataset.warnings?.map((warning) => (
-              <List.Item key={warning}>{warning}</List.Item>
-            ))}
-          </List>
-        </Alert>
-      )}
+      <NoticeList title={t("datasets.notes")} items={dataset.warnings ?? []} />
       {ready && (
         <Tabs
           value={tab}

@@ -71,7 +71,8 @@ function Shares({ top, present }: { top: ValueCount[]; present: number }) {
   const { t } = useTranslation();
   const format = useFormat();
   const first = top[0];
-  if (!first) return null;
+  // Where every value is another, none of them says anything.
+  if (!first || first.count <= 1) return null;
   const shown = top.slice(0, SHADES.length);
   const starts = shown.map((_, index) => shown.slice(0, index).reduce((sum, each) => sum + each.count, 0));
   const words = top

@@ -1,7 +1,7 @@
-import { Alert, Button, Menu, Skeleton, Text } from "@mantine/core";
+import { Button, Menu, Skeleton, Text } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { ArrowLeftRight, EllipsisVertical, Info, Trash2, TriangleAlert } from "lucide-react";
+import { ArrowLeftRight, EllipsisVertical, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { endpointKeys, endpointOne, isChanging, removeEndpoint } from "@/api/endpoints";
@@ -13,6 +13,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { Facts } from "@/ui/Facts";
 import { NONE } from "@/ui/format";
 import { AnchorLink, ButtonLink } from "@/ui/links";
+import { Notice } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { StateMark } from "@/ui/StateMark";
@@ -139,24 +140,16 @@ function Coming({ endpoint }: { endpoint: Endpoint }) {
     : target.model;
   if (target.state === "failed") {
     return (
-      <Alert
-        role="alert"
-        color="red"
-        variant="light"
-        mb="lg"
-        icon={<TriangleAlert size={18} aria-hidden />}
+      <Notice
+        tone="problem"
         title={t(endpoint.model ? "endpoints.switchFailed" : "endpoints.loadFailed", { what })}
       >
         {target.reason}
-      </Alert>
+      </Notice>
     );
   }
   if (endpoint.model && isChanging(endpoint)) {
-    return (
-      <Alert color="gray" variant="light" mb="lg" role="status" icon={<Info size={18} aria-hidden />}>
-        {t("endpoints.switching", { what })}
-      </Alert>
-    );
+    return <Notice tone="status">{t("endpoints.switching", { what })}</Notice>;
   }
   return null;
 }

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { askEndpoint, endpointSchema, predictPath } from "@/api/endpoints";
 import type { EndpointSchema } from "@/api/generated";
 import { toProblem } from "@/api/problem";
+import { useItemText } from "@/i18n/problem-text";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { Section } from "@/ui/Section";
 import { CodeLines } from "./CodeLines";
@@ -33,7 +34,10 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
       return { answer, milliseconds: performance.now() - started };
     },
   });
-  const faults = faultsOfRow(ask.error ? toProblem(ask.error).errors : []);
+  const itemText = useItemText();
+  const faults = faultsOfRow(
+    (ask.error ? toProblem(ask.error).errors : []).map((item) => ({ ...item, detail: itemText(item) })),
+  );
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ask.isPending) ask.mutate(row);
@@ -77,7 +81,10 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
         <div className={classes.result} aria-live="polite">
           <Section title={t("predict.result")}>
             {ask.error ? (
-              <ProblemAlert error={ask.error} />
+              <ProblemAlert
+                error={ask.error}
+                brief={faults.others.length === 0 && Object.keys(faults.fields).length > 0}
+              />
             ) : (
               <PredictionResult result={ask.data} signature={schema.signature} />
             )}

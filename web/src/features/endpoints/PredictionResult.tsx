@@ -1,7 +1,7 @@
-import { Alert, List, Paper, Text } from "@mantine/core";
-import { TriangleAlert } from "lucide-react";
+import { Paper, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { PredictAnswer, Signature } from "@/api/generated";
+import { NoticeList } from "@/ui/Notice";
 import { useFormat } from "@/ui/use-format";
 import classes from "./Endpoints.module.css";
 import { rankedProbabilities } from "./signature-form";
@@ -50,21 +50,9 @@ export function PredictionResult({ result, signature }: PredictionResultProps) {
           </tbody>
         </table>
       )}
-      {warnings.length > 0 && (
-        <Alert
-          color="gray"
-          variant="light"
-          mt="md"
-          icon={<TriangleAlert size={16} aria-hidden color="var(--melon-amber)" />}
-          title={t("predict.warnings")}
-        >
-          <List size="sm">
-            {warnings.map((warning) => (
-              <List.Item key={warning}>{warning}</List.Item>
-            ))}
-          </List>
-        </Alert>
-      )}
+      <div className={classes.notes}>
+        <NoticeList title={t("predict.warnings")} items={warnings} tone="warning" />
+      </div>
       <Text size="xs" c="dimmed" mt="md" className="tabular">
         {t("predict.by", { model: answer.model, version: answer.version })}
         {" · "}

@@ -1,11 +1,11 @@
-import { Alert, List, Skeleton, Tabs } from "@mantine/core";
+import { Skeleton, Tabs } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
-import { Info } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
 import { TrialDrawer } from "@/features/trials/TrialDrawer";
 import { AnchorLink, ButtonLink } from "@/ui/links";
+import { Notice, NoticeList } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { StateMark } from "@/ui/StateMark";
@@ -91,31 +91,9 @@ function Loaded({ experiment, trials, problem, onRetry, search }: LoadedProps) {
       actions={<ExperimentActions experiment={experiment} />}
     >
       {experiment.reason && (
-        <Alert
-          color={experiment.state === "failed" ? "red" : "gray"}
-          variant="light"
-          icon={<Info size={18} aria-hidden />}
-          mb="md"
-          role={experiment.state === "failed" ? "alert" : undefined}
-        >
-          {experiment.reason}
-        </Alert>
+        <Notice tone={experiment.state === "failed" ? "problem" : "note"}>{experiment.reason}</Notice>
       )}
-      {(experiment.warnings?.length ?? 0) > 0 && (
-        <Alert
-          color="gray"
-          variant="light"
-          icon={<Info size={18} aria-hidden />}
-          mb="md"
-          title={t("datasets.notes")}
-        >
-          <List size="sm">
-            {experiment.warnings?.map((warning) => (
-              <List.Item key={warning}>{warning}</List.Item>
-            ))}
-          </List>
-        </Alert>
-      )}
+      <NoticeList title={t("datasets.notes")} items={experiment.warnings ?? []} />
       <KeyFigures experiment={experiment} onTrial={showTrial} />
       {problem && !trials ? (
         <ProblemAlert error={problem} onRetry={onRetry} />

@@ -1,6 +1,7 @@
 import { Center, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
+import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
 import { Figure, type LegendEntry } from "@/ui/chart/Figure";
 import { LazyChart } from "@/ui/chart/LazyChart";
@@ -23,6 +24,7 @@ export function ProgressChart({ experiment, trials, onTrial }: ProgressChartProp
   const format = useFormat();
   const { direction, metric } = experiment;
   const baseline = experiment.baseline?.value ?? null;
+  const ended = isFinal(experiment);
   const points = useMemo(() => bestSoFar(trials, direction), [trials, direction]);
   const running = useMemo(
     () => trials.filter((trial) => trial.state === "running" && trial.last_value != null),
@@ -42,7 +44,8 @@ export function ProgressChart({ experiment, trials, onTrial }: ProgressChartProp
           range && range.max > range.min
             ? (range.max - range.min) * 0.06
             : Math.abs(range?.max ?? 1) * 0.01 || 0.01;
-        const last = Math.max(10, experiment.trials.total ?? 0, trials.at(-1)?.number ?? 0);
+        const newest = trials.at(-1)?.number ?? 0;
+        const last = ended ? newest : Math.max(newest, experiment.trials.total ?? 10);
         return {
           grid: {
             left: 8,
@@ -132,7 +135,7 @@ export function ProgressChart({ experiment, trials, onTrial }: ProgressChartProp
           ],
         };
       },
-    [points, running, range, baseline, experiment.trials.total, trials, format, t],
+    [points, running, range, baseline, experiment.trials.total, ended, trials, format, t],
   );
 
   const legend: LegendEntry[] = [

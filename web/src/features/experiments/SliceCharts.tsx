@@ -43,20 +43,13 @@ export function SliceCharts({ experiment, trials, onTrial }: SliceProps) {
   );
 }
 
-/** Where the axis of a searched range begins and ends: a little beyond its bounds, by the scale it is searched on. */
+/** The axis of a searched range reaches from bound to bound, also where no trial has been yet. */
 function axisBounds(parameter: Experiment["search_space"][string] | undefined): {
   min?: number;
   max?: number;
 } {
-  if (parameter === undefined || !("low" in parameter)) return {};
-  const { low, high, log } = parameter;
-  if (low === high) return {};
-  if (log) {
-    const margin = (high / low) ** 0.04;
-    return { min: low / margin, max: high * margin };
-  }
-  const margin = (high - low) * 0.04;
-  return { min: low - margin, max: high + margin };
+  if (parameter === undefined || !("low" in parameter) || parameter.low === parameter.high) return {};
+  return { min: parameter.low, max: parameter.high };
 }
 
 function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: string }) {
@@ -93,8 +86,6 @@ function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: strin
         ];
         const labels = {
           ...common.axisLabel,
-          showMinLabel: choices !== null,
-          showMaxLabel: choices !== null,
           formatter: (value: number | string) => format.scalar(value),
         };
         return {
@@ -145,12 +136,14 @@ function Slice({ name, experiment, trials, onTrial }: SliceProps & { name: strin
             {
               type: "scatter",
               symbolSize: 6,
+              clip: false,
               data: points.filter((point) => point.number !== best).map(place),
               itemStyle: { color: colours.series[0], opacity: 0.65 },
             },
             {
               type: "scatter",
               symbolSize: 11,
+              clip: false,
               symbol: "diamond",
               data: points.filter((point) => point.number === best).map(place),
               itemStyle: { color: colours.series[1] },

@@ -1,6 +1,6 @@
-import { Alert, Button, Drawer, Skeleton, Table, Tabs, Text } from "@mantine/core";
+import { Button, Drawer, Skeleton, Table, Tabs, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Info, Package } from "lucide-react";
+import { Package } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { trialOne } from "@/api/experiments";
@@ -11,6 +11,7 @@ import { Ago } from "@/ui/Ago";
 import { Facts } from "@/ui/Facts";
 import { NONE } from "@/ui/format";
 import { AnchorLink } from "@/ui/links";
+import { Notice } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { Section } from "@/ui/Section";
 import { StateMark } from "@/ui/StateMark";
@@ -98,16 +99,12 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
         ]}
       />
       {trial.reason && (
-        <Alert
-          color={trial.state === "failed" ? "red" : "gray"}
-          variant="light"
-          mb="md"
-          icon={<Info size={18} aria-hidden />}
+        <Notice
+          tone={trial.state === "failed" ? "warning" : "note"}
+          title={trial.cause ? t(`causes.${trial.cause}`) : undefined}
         >
-          <Text size="sm" style={{ whiteSpace: "pre-wrap" }}>
-            {trial.cause ? `${t(`causes.${trial.cause}`)} ${trial.reason}` : trial.reason}
-          </Text>
-        </Alert>
+          <div style={{ whiteSpace: "pre-wrap" }}>{trial.reason}</div>
+        </Notice>
       )}
       {(trial.intermediate?.length ?? 0) > 0 && <CurveChart experiment={experiment} trial={trial} />}
       <Section title={t("trials.parameters")}>

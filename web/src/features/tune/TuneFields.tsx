@@ -1,19 +1,7 @@
 import { zodResolver } from "@hookform/resolvers/zod";
-import {
-  Accordion,
-  Alert,
-  Button,
-  Checkbox,
-  Group,
-  List,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { Accordion, Button, Checkbox, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Info } from "lucide-react";
 import { type RefObject, useRef, useState } from "react";
 import { Controller, FormProvider, useForm, useWatch } from "react-hook-form";
 import { useTranslation } from "react-i18next";
@@ -21,6 +9,8 @@ import { algorithmList, experimentKeys, makeExperiment } from "@/api/experiments
 import type { Dataset, ExperimentCreate, Suggestion, Task } from "@/api/generated";
 import { newKey } from "@/api/http";
 import { toProblem } from "@/api/problem";
+import { useItemText } from "@/i18n/problem-text";
+import { NoticeList } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { useFormat } from "@/ui/use-format";
 import { ColumnsField } from "./ColumnsField";
@@ -61,6 +51,7 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
   const navigate = useNavigate();
   const queries = useQueryClient();
   const errorOf = useFieldError();
+  const itemText = useItemText();
   const [open, setOpen] = useState<string[]>([]);
   const form = useForm<TuneForm>({
     defaultValues: suggestedForm(suggestion, decided.current),
@@ -88,7 +79,7 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
       const values = form.getValues();
       for (const item of toProblem(error).errors) {
         const field = fieldOfPointer(item.pointer, values);
-        if (field) setError(field as "name", { message: item.detail });
+        if (field) setError(field as "name", { message: itemText(item) });
         if (field) reveal(field);
       }
     },
@@ -116,20 +107,7 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
     <FormProvider {...form}>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <Stack gap="lg">
-          {(suggestion.warnings?.length ?? 0) > 0 && (
-            <Alert
-              color="gray"
-              variant="light"
-              icon={<Info size={18} aria-hidden />}
-              title={t("datasets.notes")}
-            >
-              <List size="sm">
-                {suggestion.warnings?.map((warning) => (
-                  <List.Item key={warning}>{warning}</List.Item>
-                ))}
-              </List>
-            </Alert>
-          )}
+          <NoticeList title={t("datasets.notes")} items={suggestion.warnings ?? []} />
           <div className={classes.row}>
             <Select
               label={t("fields.task")}
@@ -256,7 +234,9 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
               </Accordion.Panel>
             </Accordion.Item>
           </Accordion>
-          {make.error && <ProblemAlert error={make.error} />}
+          {make.error && (
+            <ProblemAlert error={make.error} brief={everyFaultShown(make.error, form.getValues())} />
+          )}
           <Group justify="space-between" className={classes.bar}>
             <Summary target={target} />
             <Button type="submit" size="md" loading={make.isPending}>
@@ -267,6 +247,12 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
       </form>
     </FormProvider>
   );
+}
+
+/** Whether each fault of a refusal stands at a field of the form. */
+function everyFaultShown(error: Error, values: TuneForm): boolean {
+  const { errors } = toProblem(error);
+  return errors.length > 0 && errors.every((item) => fieldOfPointer(item.pointer, values) !== null);
 }
 
 function ColumnsSummary() {

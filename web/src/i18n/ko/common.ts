@@ -17,7 +17,7 @@ export default {
     copyOf: "복사: {{name}}",
     copySha: "SHA-256 복사",
     delete: "삭제",
-    dismiss: "지우기",
+    dismiss: "닫기",
     more: "더 보기",
     moreActions: "다른 작업",
     noLimit: "제한 없음",

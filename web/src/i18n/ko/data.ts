@@ -22,7 +22,7 @@ export default {
     done: "올렸습니다",
     reading: "표를 읽는 중…",
     sending: "{{sent}} / {{size}}",
-    dismissFile: "목록에서 지우기: {{file}}",
+    dismissFile: "닫기: {{file}}",
     cancelFile: "올리기 취소: {{file}}",
     progress: "올리기 진행률: {{file}}",
   },
