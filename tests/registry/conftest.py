@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from blockbuster import BlockBuster
 from fastapi import FastAPI
 
 from melonkube.kit.settings import ServiceSettings, TokenSettings
@@ -77,13 +78,23 @@ StartRegistry = Callable[..., Awaitable[Registry]]
 async def start_registry(
     settings: Settings, make_token: MakeToken, readers: ReaderPool
 ) -> AsyncIterator[StartRegistry]:
-    """Starts a registry, with changed settings if wanted: ``await start_registry(limits=...)``."""
+    """Starts a registry, with changed settings if wanted: ``await start_registry(limits=...)``.
+
+    From then on a call of the registry's that blocks the event loop fails the test; while it starts, migrations may.
+    """
+    guard = BlockBuster("melonkube.registry")
+    for blocking in guard.functions.values():
+        blocking.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"})  # looks for ~/.pgpass
+        blocking.can_block_in("structlog/dev.py", {"__call__"})  # shows the source beside a traceback
     async with AsyncExitStack() as stack:
+        stack.callback(guard.deactivate)
 
         async def start(pool: ReaderPool | None = readers, **changes: object) -> Registry:
+            guard.deactivate()
             changed = settings.model_copy(update=changes)
             app = create_app(changed, pool)
             await stack.enter_async_context(LifespanManager(app))
+            guard.activate()
             return Registry(app, changed, make_token, stack)
 
         yield start

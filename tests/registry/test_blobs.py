@@ -68,6 +68,27 @@ async def test_deleting_and_keeping_the_same_bytes_at_once_loses_none(start_regi
     assert len(rows) <= len(contents)
 
 
+async def test_writers_that_cross_all_get_through(client: httpx.AsyncClient, registry: Registry) -> None:
+    """Contents change places, runs go while they are written: no order of locks crosses another."""
+    contents = [b"one", b"two", b"three"]
+
+    async def writer(turn: int) -> None:
+        url = await keep(client, contents[turn % 3])
+        for step in range(6):
+            files = [(f"f{n}", (f"f{n}", contents[(turn + step + n) % 3])) for n in range(turn % 2, 3)]
+            assert (await client.post(f"{url}/artifacts", files=files)).status_code == 200
+            answer = await client.put(f"{url}/artifacts/a", content=contents[(turn * step) % 3])
+            assert answer.status_code == 200, answer.text
+        late = client.put(f"{url}/artifacts/a", content=contents[turn % 3])
+        written, deleted = await asyncio.gather(late, client.delete(url))
+        assert written.status_code in (200, 404)
+        assert deleted.status_code == 204
+
+    await asyncio.gather(*(writer(turn) for turn in range(6)))
+    await blobs_of(registry).collect()
+    assert await rows_and_files(registry) == ([], [])
+
+
 async def test_what_another_replica_deleted_is_stored_anew(start_registry: StartRegistry) -> None:
     one, other = await start_registry(), await start_registry()
     client = await one.client()

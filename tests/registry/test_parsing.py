@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -137,6 +136,18 @@ async def test_a_file_that_kills_its_readers_is_given_up(start_registry: StartRe
     assert [(item["state"], item["problem"]["code"]) for item in failed] == [("failed", "undecodable")]
 
 
+async def test_a_fault_of_ours_is_told_as_such(start_registry: StartRegistry) -> None:
+    class Faulty(ReaderPool):
+        async def read(self, task: Task) -> dict[str, Any]:
+            raise KeyError("a bug")
+
+    registry = await start_registry(pool=Faulty(1))
+    client = await registry.client()
+    answer = await upload(client, CSV)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert (await client.get("/api/v1/datasets")).json()["items"] == []
+
+
 async def test_a_data_set_deleted_while_it_is_read_stays_deleted(start_registry: StartRegistry) -> None:
     class Gate(ReaderPool):
         async def read(self, task: Task) -> dict[str, Any]:
@@ -158,10 +169,10 @@ async def test_a_data_set_deleted_while_it_is_read_stays_deleted(start_registry:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     await registry.app.state.parts.blobs.collect()
     assert registry.blob_files() == []
-    gate.close()
+    await asyncio.to_thread(gate.close)
 
 
-async def test_a_pool_that_is_closed_reads_no_more(client: httpx.AsyncClient) -> None:
+async def test_a_pool_that_is_closed_reads_no_more() -> None:
     pool = ReaderPool(1)
     pool.warm()
     pool.close()

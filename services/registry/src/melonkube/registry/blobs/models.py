@@ -33,3 +33,16 @@ class GarbageRow(RegistryBase):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     workspace_id: Mapped[str] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ReleasedRow(RegistryBase):
+    """Content that lost a reference, perhaps its last; written with the deletion, looked into afterwards.
+
+    The deletion itself locks no content, so that it cannot deadlock with those who refer to some anew.
+    """
+
+    __tablename__ = "released"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(String(36))
+    sha256: Mapped[str] = mapped_column(String(64))

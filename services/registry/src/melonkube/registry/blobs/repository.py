@@ -1,5 +1,6 @@
 """SQL of stored content."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,12 +9,12 @@ from sqlalchemy import delete, insert, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
+from melonkube.contracts.ids import new_id
 from melonkube.kit.db import ReadSession, WriteSession
-from melonkube.registry.blobs.models import BlobRow, GarbageRow
+from melonkube.registry.blobs.models import BlobRow, GarbageRow, ReleasedRow
 
 GARBAGE_MADE = "garbage_made"
 """Key in ``session.info``: this transaction left objects to be removed."""
-_AT_ONCE = 500
 
 
 def upsert(session: WriteSession, table: Any) -> Any:
@@ -65,17 +66,28 @@ class BlobRepository:
             await session.execute(insert(GarbageRow), rows)
             session.info[GARBAGE_MADE] = True
 
-    async def release(self, session: WriteSession, workspace_id: str, digests: Iterable[str], now: datetime) -> None:
-        """Remove content that nothing refers to any more; to be called after the references are deleted.
+    async def release(self, session: WriteSession, workspace_id: str, digests: Iterable[str]) -> None:
+        """Note that content lost a reference: :meth:`settle` is to look whether it was the last."""
+        rows = [{"id": new_id(), "workspace_id": workspace_id, "sha256": sha256} for sha256 in set(digests)]
+        if rows:
+            await session.execute(insert(ReleasedRow), rows)
+            session.info[GARBAGE_MADE] = True
+
+    async def settle(self, session: WriteSession, now: datetime, limit: int) -> int:
+        """Look into content that lost references; what has none is deleted, its key left as garbage.
 
         The rows are locked before the references are looked at: a transaction that is about to refer to one of them
         holds that lock until it has, or gets it when the row is gone.
+
+        Returns:
+            How many references lost were looked into; fewer than ``limit``: there are no more.
         """
-        await session.flush()
-        wanted = sorted(set(digests))
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            mine = (BlobRow.workspace_id == workspace_id, BlobRow.sha256.in_(some))
+        released = (await session.execute(select(ReleasedRow).order_by(ReleasedRow.id).limit(limit))).scalars().all()
+        by_workspace: dict[str, set[str]] = defaultdict(set)
+        for row in released:
+            by_workspace[row.workspace_id].add(row.sha256)
+        for workspace_id, digests in sorted(by_workspace.items()):
+            mine = (BlobRow.workspace_id == workspace_id, BlobRow.sha256.in_(digests))
             locked = (
                 await session.execute(
                     select(BlobRow.sha256, BlobRow.key).where(*mine).order_by(BlobRow.sha256).with_for_update()
@@ -83,7 +95,7 @@ class BlobRepository:
             ).all()
             used = union_all(
                 *(
-                    select(column).where(column.class_.workspace_id == workspace_id, column.in_(some))
+                    select(column).where(column.class_.workspace_id == workspace_id, column.in_(digests))
                     for column in self._references
                 )
             )
@@ -94,6 +106,8 @@ class BlobRepository:
                     delete(BlobRow).where(BlobRow.workspace_id == workspace_id, BlobRow.sha256.in_(free))
                 )
                 await self.condemn(session, workspace_id, free.values(), now)
+        await session.execute(delete(ReleasedRow).where(ReleasedRow.id.in_([row.id for row in released])))
+        return len(released)
 
     async def garbage(self, session: ReadSession, limit: int) -> list[str]:
         """Return keys whose objects are to be removed."""

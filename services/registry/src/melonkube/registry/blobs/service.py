@@ -1,9 +1,9 @@
 """Keeping content: bytes arrive, are named by their SHA-256, and stay while something refers to them.
 
 Order of things, so that no crash and no race loses content or leaves a reference to nothing:
-bytes into the store, then one transaction that notes the content and what refers to it. Deleting is one transaction
-that removes the reference and, with the last, the content's row, leaving its key as garbage; only then is the
-object removed. Keys are never used twice. An object whose transaction never came is found by the sweep.
+bytes into the store, then one transaction that notes the content and what refers to it. A deletion notes which content
+lost a reference; a later transaction deletes what lost its last, leaving its key as garbage; only then is the object
+removed. Keys are never used twice. An object whose transaction never came is found by the sweep.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
@@ -181,30 +182,31 @@ class BlobService:
         self, session: WriteSession, workspace_id: str, bodies: dict[str, Body], keys: dict[str, str | None]
     ) -> None:
         """Note content that was placed, and make sure of that which was there; in the order of digests, as all do."""
-        for sha256 in sorted(sha256 for sha256, key in keys.items() if key is None):
-            if await self._repository.lock(session, workspace_id, sha256) is None:
-                raise _Vanished
         now = datetime.now(UTC)
-        placed = {sha256: key for sha256, key in sorted(keys.items()) if key is not None}
-        if not placed:
-            return
-        rows = [
-            {
-                "workspace_id": workspace_id,
-                "sha256": sha256,
-                "key": key,
-                "size_bytes": bodies[sha256].size_bytes,
-                "created_at": now,
-            }
-            for sha256, key in placed.items()
-        ]
-        stands = await self._repository.offer(session, rows)
-        lost = [key for sha256, key in placed.items() if stands[sha256] != key]
-        await self._repository.condemn(session, workspace_id, lost, now)
+        for known, group in groupby(sorted(keys), lambda sha256: keys[sha256] is None):
+            if known:
+                for sha256 in group:
+                    if await self._repository.lock(session, workspace_id, sha256) is None:
+                        raise _Vanished
+                continue
+            placed = {sha256: keys[sha256] for sha256 in group}
+            rows = [
+                {
+                    "workspace_id": workspace_id,
+                    "sha256": sha256,
+                    "key": key,
+                    "size_bytes": bodies[sha256].size_bytes,
+                    "created_at": now,
+                }
+                for sha256, key in placed.items()
+            ]
+            stands = await self._repository.offer(session, rows)
+            lost = [key for sha256, key in placed.items() if key is not None and stands[sha256] != key]
+            await self._repository.condemn(session, workspace_id, lost, now)
 
     async def release(self, session: WriteSession, workspace_id: str, digests: Iterable[str]) -> None:
-        """Remove content with these digests if nothing refers to it any more; :meth:`committed` is to follow."""
-        await self._repository.release(session, workspace_id, digests, datetime.now(UTC))
+        """Note, in the transaction that does so, that references to content are deleted; :meth:`committed` follows."""
+        await self._repository.release(session, workspace_id, digests)
 
     async def find(self, workspace_id: str, sha256: str) -> BlobRow:
         """Return where content is.
@@ -230,12 +232,17 @@ class BlobService:
             raise NotFound("This content is no longer kept.") from error
 
     async def collect(self) -> int:
-        """Remove the objects of all garbage; return how many there were."""
-        removed = 0
+        """Delete content that nothing refers to any more, and remove its objects; return how many there were."""
         self.garbage_made.clear()
+        more = True
+        while more:
+            async with self._db.write() as session:
+                settled = await self._repository.settle(session, datetime.now(UTC), _GARBAGE_AT_ONCE)
+            more = settled == _GARBAGE_AT_ONCE
+        removed = 0
         while True:
-            async with self._db.read() as session:
-                keys = await self._repository.garbage(session, _GARBAGE_AT_ONCE)
+            async with self._db.read() as reading:
+                keys = await self._repository.garbage(reading, _GARBAGE_AT_ONCE)
             if not keys:
                 return removed
             await self.store.delete(keys)

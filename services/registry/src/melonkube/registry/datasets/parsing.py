@@ -113,6 +113,9 @@ class Parsing:
                 except (MelonError, SQLAlchemyError, OSError) as error:
                     log.warning("a data set cannot be read now", dataset_id=dataset_id, error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
+                except Exception:
+                    log.exception("reading a data set failed in a way that it should not", dataset_id=dataset_id)
+                    return await self._give_up(workspace_id, dataset_id, _BROKEN.problem())
         finally:
             renewal.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -207,6 +210,14 @@ class Parsing:
         return problem
 
 
+class Broken(MelonError):
+    """A fault of ours, not of the file."""
+
+    status = 500
+    code = ErrorCode.INTERNAL
+
+
+_BROKEN = Broken("Reading the file failed here in a way that it should not; the log says how.")
 _DELETED = NotFound("The data set was deleted while it was read.")
 _TOO_MUCH = InvalidRequest(
     "The file could not be read: reading it ended its process each time, most often for want of memory. "

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from melonkube.registry.datasets.job import Task, encode
@@ -52,7 +53,7 @@ class ReaderPool:
                 answer = _ask(process, task)
             except BaseException:
                 process.kill()
-                process.wait()
+                _end(process)
                 raise
             finally:
                 with self._lock:
@@ -70,6 +71,7 @@ class ReaderPool:
                 raise ReaderDied("the service is stopping")
             process = self._idle.pop() if self._idle else _spawn()
             if process.poll() is not None:
+                _end(process)
                 process = _spawn()
             self._busy.add(process)
             return process
@@ -115,7 +117,8 @@ def _ask(process: subprocess.Popen[str], task: Task) -> dict[str, Any]:
 def _end(process: subprocess.Popen[str]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(BrokenPipeError):
+                pipe.close()
     try:
         process.wait(timeout=2)
     except subprocess.TimeoutExpired:

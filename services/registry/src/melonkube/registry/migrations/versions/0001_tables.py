@@ -58,6 +58,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_garbage")),
     )
     op.create_table(
+        "released",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("workspace_id", sa.String(length=36), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_released")),
+    )
+    op.create_table(
         "models",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("workspace_id", sa.String(length=36), nullable=False),
@@ -319,6 +326,7 @@ def downgrade() -> None:
 
     op.drop_table("datasets")
     op.drop_table("models")
+    op.drop_table("released")
     op.drop_table("garbage")
     op.drop_index(op.f("ix_dataset_keys_created_at"), table_name="dataset_keys")
 
