@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from melonkube.contracts.ids import new_id
 from tests.e2e.api import Api, table
 
 pytestmark = pytest.mark.e2e
 
+ABSENT = "01900000-0000-7000-8000-000000000000"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 
 FILES: list[tuple[str, str, bytes, str]] = [
@@ -193,21 +193,21 @@ def test_the_target_and_left_out_columns_may_stay_in_a_row(api: Api, endpoint: s
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", f"/api/v1/datasets/{new_id()}"),
+        ("GET", f"/api/v1/datasets/{ABSENT}"),
         ("GET", "/api/v1/datasets/nonsense"),
-        ("GET", f"/api/v1/datasets/{new_id()}/preview"),
-        ("GET", f"/api/v1/datasets/{new_id()}/profile"),
-        ("DELETE", f"/api/v1/datasets/{new_id()}"),
-        ("GET", f"/api/v1/experiments/{new_id()}"),
-        ("GET", f"/api/v1/experiments/{new_id()}/trials"),
-        ("GET", f"/api/v1/experiments/{new_id()}/events"),
-        ("POST", f"/api/v1/experiments/{new_id()}/stop"),
-        ("DELETE", f"/api/v1/experiments/{new_id()}"),
-        ("GET", f"/api/v1/runs/{new_id()}"),
-        ("GET", f"/api/v1/runs/{new_id()}/metrics"),
-        ("GET", f"/api/v1/runs/{new_id()}/artifacts"),
-        ("GET", f"/api/v1/runs/{new_id()}/artifacts/../../etc/passwd"),
-        ("GET", f"/api/v1/runs/{new_id()}/logs"),
+        ("GET", f"/api/v1/datasets/{ABSENT}/preview"),
+        ("GET", f"/api/v1/datasets/{ABSENT}/profile"),
+        ("DELETE", f"/api/v1/datasets/{ABSENT}"),
+        ("GET", f"/api/v1/experiments/{ABSENT}"),
+        ("GET", f"/api/v1/experiments/{ABSENT}/trials"),
+        ("GET", f"/api/v1/experiments/{ABSENT}/events"),
+        ("POST", f"/api/v1/experiments/{ABSENT}/stop"),
+        ("DELETE", f"/api/v1/experiments/{ABSENT}"),
+        ("GET", f"/api/v1/runs/{ABSENT}"),
+        ("GET", f"/api/v1/runs/{ABSENT}/metrics"),
+        ("GET", f"/api/v1/runs/{ABSENT}/artifacts"),
+        ("GET", f"/api/v1/runs/{ABSENT}/artifacts/../../etc/passwd"),
+        ("GET", f"/api/v1/runs/{ABSENT}/logs"),
         ("GET", "/api/v1/models/nope"),
         ("GET", "/api/v1/models/nope/versions"),
         ("GET", "/api/v1/models/%00/versions"),
