@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from melonkube.kit.errors import NotReady
 from melonkube.kit.settings import ServiceSettings
+from melonkube.kit.sqlite import OneTripConnection, connect
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -204,8 +205,16 @@ def sqlite_url(path: Path) -> str:
 
 
 def _sqlite_engine(url: str, *, writer: bool) -> AsyncEngine:
+    path = make_url(url).database or ""
+
+    async def open_connection() -> OneTripConnection:
+        connection = connect(path)
+        await connection
+        return connection
+
     engine = create_async_engine(
         url,
+        async_creator=open_connection,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if writer else 4,
         max_overflow=0,
