@@ -1,6 +1,7 @@
 """A worker against a tuner and a registry on real sockets: what it reports, obeys, and survives."""
 
 import json
+import logging
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ from melonkube.contracts.signature import Signature, Task
 from melonkube.contracts.worker import EvaluationAssignment, Verdict
 from melonkube.tabular.encode import FeatureEncoder
 from melonkube.trainer.spec.lightgbm import SPEC
+from melonkube.trainer.worker.logs import LOGGER
 from tests.trainer.conftest import MakeStandIn, StartWorker
 from tests.trainer.scripted import Script, ScriptedFitted
 from tests.trainer.stand_in import PATIENCE, Problem, StandIn
@@ -240,8 +242,11 @@ def test_a_trial_past_its_deadline_fails(stand_in: StandIn, start_worker: StartW
 
 
 def test_an_error_is_told_with_its_traceback_in_the_log(
-    stand_in: StandIn, start_worker: StartWorker, script: Script
+    stand_in: StandIn, start_worker: StartWorker, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What the runner captures of the log it must send to another process, which a lone surrogate would not survive.
+    monkeypatch.setattr(logging.getLogger(LOGGER), "propagate", False)
+
     def train(params: Any, _control: Any) -> ScriptedFitted:
         if params["num_iterations"] == 1:
             raise ZeroDivisionError("a\x00 division\udc80" + " and so on" * 1000)
