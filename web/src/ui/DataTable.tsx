@@ -8,6 +8,8 @@ export interface Column<T> {
   /** Numbers stand at the right. */
   numeric?: boolean;
   width?: string | number;
+  /** Below this it scrolls rather than shrinks. */
+  minWidth?: number;
   render: (row: T) => ReactNode;
 }
 
@@ -39,7 +41,12 @@ export function DataTable<T>({
         <Table.Thead>
           <Table.Tr>
             {columns.map((column) => (
-              <Table.Th key={column.key} className={column.numeric ? "num" : undefined} w={column.width}>
+              <Table.Th
+                key={column.key}
+                className={column.numeric ? "num" : undefined}
+                w={column.width}
+                miw={column.minWidth}
+              >
                 {column.title}
               </Table.Th>
             ))}

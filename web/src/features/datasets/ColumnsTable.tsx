@@ -25,7 +25,7 @@ export function ColumnsTable({ dataset }: { dataset: Dataset }) {
       : typeof value === "number"
         ? format.number(value)
         : column.kind === "datetime"
-          ? format.cellTime(value)
+          ? format.day(value)
           : value;
   return (
     <>
@@ -55,7 +55,7 @@ export function ColumnsTable({ dataset }: { dataset: Dataset }) {
           {
             key: "role",
             title: t("fields.role"),
-            width: 190,
+            minWidth: 140,
             render: (column) => {
               const reason = reasonOf(column.reason);
               return (
@@ -95,7 +95,7 @@ export function ColumnsTable({ dataset }: { dataset: Dataset }) {
           {
             key: "distribution",
             title: t("fields.distribution"),
-            width: 300,
+            width: 255,
             render: (column) => {
               const seen = of(column);
               return seen ? <Distribution profile={seen} /> : NONE;

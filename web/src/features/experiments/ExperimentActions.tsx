@@ -33,6 +33,9 @@ export function ExperimentActions({ experiment }: { experiment: Experiment }) {
       startDownload(modelDownloadUrl(version.model, version.version));
     },
   });
+  const save = () => {
+    if (experiment.best) download.mutate(experiment.best.run_id);
+  };
   const failed = useProblemText(toggle.error ?? download.error);
 
   return (
@@ -58,6 +61,16 @@ export function ExperimentActions({ experiment }: { experiment: Experiment }) {
           </Button>
         </>
       )}
+      {ended && experiment.best && (
+        <Button
+          variant="default"
+          leftSection={<Download size={15} aria-hidden />}
+          loading={download.isPending}
+          onClick={save}
+        >
+          {t("actions.downloadModel")}
+        </Button>
+      )}
       <Menu position="bottom-end">
         <Menu.Target>
           <Button variant="default" px={8} aria-label={t("common.moreActions")} loading={download.isPending}>
@@ -65,13 +78,15 @@ export function ExperimentActions({ experiment }: { experiment: Experiment }) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item
-            leftSection={<Download size={14} aria-hidden />}
-            disabled={!experiment.best}
-            onClick={() => experiment.best && download.mutate(experiment.best.run_id)}
-          >
-            {t("actions.downloadModel")}
-          </Menu.Item>
+          {!ended && (
+            <Menu.Item
+              leftSection={<Download size={14} aria-hidden />}
+              disabled={!experiment.best}
+              onClick={save}
+            >
+              {t("actions.downloadModel")}
+            </Menu.Item>
+          )}
           <Menu.Item
             c="var(--mantine-color-error)"
             leftSection={<Trash2 size={14} aria-hidden />}

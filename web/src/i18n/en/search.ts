@@ -46,7 +46,7 @@ export default {
     resume: "Resume",
     stop: "Stop",
     deploy: "Deploy",
-    downloadModel: "Download the best model",
+    downloadModel: "Download model",
     registered: "Saved as version {{version}} of the model {{model}}; the download has begun.",
     stopTitle: "Stop this experiment?",
     stopText: "Running trials end at once. What has finished stays, and the best of it can be deployed.",

@@ -44,7 +44,7 @@ export default {
     resume: "계속",
     stop: "중지",
     deploy: "배포",
-    downloadModel: "최고 모델 내려받기",
+    downloadModel: "모델 내려받기",
     registered: "모델 {{model}}: 버전 {{version}} 저장을 마치고 내려받기를 시작했습니다.",
     stopTitle: "이 실험을 중지할까요?",
     stopText:
