@@ -19,7 +19,7 @@ from melonkube.serving.app import create_app
 from melonkube.serving.converge.keeper import Keeper
 from melonkube.serving.converge.reconciler import Reconciler
 from melonkube.serving.endpoints.domain import Key
-from melonkube.serving.predict.table import Live
+from melonkube.serving.predict.table import PREFIX, Live
 from melonkube.serving.settings import Settings
 from tests.serving.standin import Registry, Tuner
 
@@ -57,7 +57,7 @@ class Running:
         return keeper
 
     def live(self, name: str) -> Live:
-        live: Live | None = self.app.state.fast._table.get(DEFAULT_WORKSPACE, name)
+        live: Live | None = self.app.state.fast.at_path(f"{PREFIX}/{name}/predict".encode(), {}).get(DEFAULT_WORKSPACE)
         assert live is not None
         return live
 

@@ -44,6 +44,7 @@ class Registry:
         self.references: dict[str, dict[str, Any]] = {}
         self.replaced: dict[tuple[str, int, str], bytes] = {}
         self.hold: asyncio.Event | None = None
+        self.garbled = False
         self._moved = asyncio.Condition()
         self.gate = Gate(self._app())
 
@@ -74,13 +75,14 @@ class Registry:
             ]
         )
 
-    @staticmethod
     def _checked(
+        self,
         endpoint: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request) -> Response:
             assert request.headers["authorization"].startswith("Bearer ")
-            return await endpoint(request)
+            answer = await endpoint(request)
+            return JSONResponse({"greeting": "hello"}) if self.garbled else answer
 
         return checked
 

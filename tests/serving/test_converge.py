@@ -5,12 +5,18 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
 
 from melonkube.contracts.models import GOLDEN_NAME, LIGHTGBM_MODEL_NAME, MANIFEST_NAME, SIGNATURE_NAME
+from melonkube.kit.tokens import DEFAULT_WORKSPACE
 from melonkube.serving.bundles.cache import MAX_CRASHES, BundleCache
+from melonkube.serving.endpoints.domain import Key
+from melonkube.serving.endpoints.repository import EndpointReader
 from melonkube.serving.settings import BundleSettings, Settings
 from tests.serving.bundles import Made, make_bundle
 from tests.serving.conftest import Running, Start
+from tests.support.postgres import PostgresServer
 
 
 def row() -> dict[str, Any]:
@@ -73,7 +79,7 @@ async def test_a_put_overtakes_one_that_is_still_loading(serving: Running) -> No
 
 def damaged() -> dict[str, tuple[Made, str]]:
     good = make_bundle(seed=1)
-    text = good.files[LIGHTGBM_MODEL_NAME]
+    model = good.files[LIGHTGBM_MODEL_NAME]
     golden = json.loads(good.files[GOLDEN_NAME])
     golden["raw_scores"][3][0] += 1e-9
     other = json.loads(good.files[GOLDEN_NAME])
@@ -98,7 +104,7 @@ def damaged() -> dict[str, tuple[Made, str]]:
         "golden is no JSON": (good.with_file(GOLDEN_NAME, b"{"), "golden.json cannot be read"),
         "signature of another width": (good.with_file(SIGNATURE_NAME, json.dumps(signature).encode()), "features"),
         "signature of other classes": (good.with_file(SIGNATURE_NAME, json.dumps(many).encode()), "two classes"),
-        "model cut short": (good.with_file(LIGHTGBM_MODEL_NAME, text[: len(text) // 2]), "cut short"),
+        "model cut short": (good.with_file(LIGHTGBM_MODEL_NAME, model[: len(model) // 2]), "cut short"),
         "model is a pickle": (good.with_file(LIGHTGBM_MODEL_NAME, b"\x80\x04K\x01."), "LightGBM's text format"),
         "a file too many": (good.with_file("code.py", b"print(1)"), "code.py"),
         "another flavor": (good.with_manifest(flavor="sklearn"), "flavor 'sklearn'"),
@@ -349,3 +355,53 @@ async def test_unused_bundles_leave_the_disk(start: Start, settings: Settings) -
         await running.deploy("e", model="m", version=version)
     # The one that answers and the one before it, which is warm, stay.
     assert {folder.name for folder in root.iterdir()} == {made.digest for made in bundles[1:]}
+
+
+async def test_an_unparsable_answer_of_the_registry_is_an_outage(serving: Running) -> None:
+    serving.registry.add("m", make_bundle())
+    await serving.registry.move("m", "a", 1)
+    serving.registry.garbled = True
+    answer = await serving.client.put("/api/v1/endpoints/e", json={"model": "m", "alias": "a"})
+    assert answer.status_code == 502
+    serving.registry.garbled = False
+    await serving.deploy("e", model="m", alias="a")
+    serving.registry.garbled = True
+    await serving.registry.move("m", "a", 1)
+    serving.registry.garbled = False
+    serving.registry.add("m", make_bundle(seed=1))
+    await serving.registry.move("m", "a", 2)
+    await serving.until("e", version=2, target_state="ready")
+
+
+async def test_predict_needs_no_database_and_converging_waits_for_it(
+    start: Start, settings: Settings, postgres: PostgresServer
+) -> None:
+    running = await start(settings.model_copy(update={"database_url": SecretStr(postgres.create_database())}))
+    running.registry.add("m", make_bundle(seed=0))
+    running.registry.add("m", make_bundle(seed=1))
+    await running.registry.move("m", "a", 1)
+    await running.deploy("e", model="m", alias="a")
+    async with running.app.state.db.write() as session:
+        await session.execute(text("CHECKPOINT"))  # the tests' server trades safety for speed
+    postgres.stop()
+    try:
+        answer = await running.client.get("/api/v1/endpoints/e")
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "not_ready"
+        assert (await running.client.get("/readyz")).status_code == 503
+        await running.registry.move("m", "a", 2)
+        async with asyncio.timeout(60):
+            while running.live("e").version != 2:
+                await running.keeper("e").rested.wait()
+                await asyncio.sleep(0.005)
+        await answers_as(running, make_bundle(seed=1))
+    finally:
+        postgres.start()
+    await running.until("e", version=2, target_state="ready")
+    async with asyncio.timeout(60):
+        while True:  # until what would answer after a restart is written down
+            async with running.app.state.db.read() as session:
+                desired = await EndpointReader(session).get(Key(DEFAULT_WORKSPACE, "e"))
+            if desired is not None and desired.active is not None and desired.active.version == 2:
+                break
+            await asyncio.sleep(0.01)

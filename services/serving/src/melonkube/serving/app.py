@@ -1,17 +1,17 @@
 """Puts serving together."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy.exc import DBAPIError
 
 from melonkube.contracts.endpoints import PredictRequest
 from melonkube.kit.app import create_service_app
 from melonkube.kit.client import PeerClient
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.logs import get_logger
 from melonkube.kit.migrations import migrate
 from melonkube.kit.tokens import TokenKey, TokenSigner, TokenVerifier
@@ -63,6 +63,9 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
         await asyncio.to_thread(cache.open)
         await _migrate(database, settings)
         await reconciler.start()
+        # What is here now stays: no collection needs to walk through it while predictions wait.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:
@@ -103,7 +106,9 @@ async def _migrate(database: Database, settings: Settings) -> None:
         try:
             await migrate(database, SERVICE)
             return
-        except (DBAPIError, ConnectionError, TimeoutError) as error:
+        except Exception as error:
+            if not database_away(error):
+                raise
             log.warning("the database does not answer yet", reason=str(error))
             await asyncio.sleep(wait)
             wait = min(2 * wait, settings.converge.max_retry_seconds)

@@ -1,11 +1,17 @@
 """What serving asks of the registry and the tuner."""
 
+from typing import TypeVar
 from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
 
 from melonkube.contracts.experiments import Experiment
 from melonkube.contracts.models import Alias, AliasChanges, ModelVersion, ModelVersionCreate
 from melonkube.kit.client import PeerClient
-from melonkube.kit.errors import MelonError, PassedOn
+from melonkube.kit.errors import MelonError, PassedOn, UpstreamUnavailable
+
+T = TypeVar("T", bound=BaseModel)
 
 _OUTAGE_BELOW_500 = (401, 403, 408, 425, 429)
 """Refusals that say nothing about what was asked for, and pass."""
@@ -14,6 +20,15 @@ _OUTAGE_BELOW_500 = (401, 403, 408, 425, 429)
 def is_outage(error: MelonError) -> bool:
     """Whether the error of a call says that trying again will help."""
     return error.http_status >= 500 or error.http_status in _OUTAGE_BELOW_500
+
+
+def _parse(kind: type[T], answer: httpx.Response) -> T:
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise UpstreamUnavailable(
+            f"Another service answered {answer.request.url.path} with something that is not a {kind.__name__}."
+        ) from error
 
 
 def _model(name: str) -> str:
@@ -29,25 +44,25 @@ class Registry:
     async def version(self, workspace_id: str, model: str, version: int) -> ModelVersion:
         """Return a model version."""
         answer = await self.client.call(workspace_id, "GET", f"{_model(model)}/versions/{version}")
-        return ModelVersion.model_validate_json(answer.content)
+        return _parse(ModelVersion, answer)
 
     async def register(self, workspace_id: str, model: str, run_id: str) -> ModelVersion:
         """Return the version made of a run's bundle, made now if it is not there."""
         body = ModelVersionCreate(run_id=run_id).model_dump(mode="json")
         answer = await self.client.call(workspace_id, "POST", f"{_model(model)}/versions", json=body)
-        return ModelVersion.model_validate_json(answer.content)
+        return _parse(ModelVersion, answer)
 
     async def alias(self, workspace_id: str, model: str, alias: str) -> Alias:
         """Return an alias."""
         answer = await self.client.call(workspace_id, "GET", f"{_model(model)}/aliases/{quote(alias, safe='')}")
-        return Alias.model_validate_json(answer.content)
+        return _parse(Alias, answer)
 
     async def changes(self, workspace_id: str, after: int, wait_seconds: float) -> AliasChanges:
         """Wait for aliases to move."""
         answer = await self.client.call(
             workspace_id, "GET", "/internal/changes", params={"after": after, "wait": wait_seconds}
         )
-        return AliasChanges.model_validate_json(answer.content)
+        return _parse(AliasChanges, answer)
 
     async def refer(
         self, workspace_id: str, holder: str, *, model: str, version: int | None = None, alias: str | None = None
@@ -74,7 +89,7 @@ class Tuner:
     async def experiment(self, workspace_id: str, experiment_id: str) -> Experiment:
         """Return an experiment."""
         answer = await self.client.call(workspace_id, "GET", f"/api/v1/experiments/{experiment_id}")
-        return Experiment.model_validate_json(answer.content)
+        return _parse(Experiment, answer)
 
 
 def holder(name: str) -> str:

@@ -45,8 +45,10 @@ class AliasFollower:
             try:
                 await self._poll()
                 failures = 0
-            except MelonError as error:
-                if not is_outage(error):
+            except Exception as error:
+                if not isinstance(error, MelonError):
+                    log.exception("following aliases failed in an unexpected way")
+                elif not is_outage(error):
                     log.warning("the place in the registry's changes is lost", reason=error.detail)
                     self._after = None
                 wait = min(self._settings.max_retry_seconds, self._settings.retry_seconds * 2.0**failures)

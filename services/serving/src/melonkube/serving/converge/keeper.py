@@ -5,10 +5,8 @@ import contextlib
 import random
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-
 from melonkube.contracts.endpoints import EndpointState
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import MelonError
 from melonkube.kit.logs import get_logger
 from melonkube.serving.bundles.bundle import BadBundle
@@ -105,7 +103,11 @@ class Keeper:
         """Converge, again and again, until cancelled."""
         while True:
             self._wake.clear()
-            wait = await self._round()
+            try:
+                wait = await self._round()
+            except Exception:
+                self._log.exception("keeping the endpoint failed in an unexpected way")
+                wait = self._backoff()
             if not self._wake.is_set():
                 self.rested.set()
             with contextlib.suppress(TimeoutError):
@@ -219,8 +221,10 @@ class Keeper:
         except MelonError as error:
             self._log.warning("what follows a swap is not done yet", reason=error.detail)
             return self._backoff() if is_outage(error) else None
-        except (DBAPIError, OSError) as error:
-            self._log.warning("what follows a swap is not done yet", reason=str(error))
+        except Exception as error:
+            if not database_away(error):
+                raise
+            self._log.warning("what follows a swap is not done yet", reason="the database does not answer")
             return self._backoff()
         self._failures = 0
         await self._parts.loader.trim()

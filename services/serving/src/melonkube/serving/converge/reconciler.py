@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from sqlalchemy.exc import DBAPIError
-
 from melonkube.contracts.models import AliasChange
+from melonkube.kit.db import database_away
 from melonkube.kit.errors import MelonError
 from melonkube.kit.logs import get_logger
 from melonkube.serving.converge.follower import AliasFollower
@@ -171,10 +170,11 @@ class Reconciler:
             await work()
         except MelonError as error:
             log.warning(what, reason=error.detail, outage=is_outage(error))
-        except (DBAPIError, OSError) as error:
-            log.warning(what, reason=str(error))
-        except Exception:
-            log.exception(what)
+        except Exception as error:
+            if database_away(error):
+                log.warning(what, reason="the database does not answer")
+            else:
+                log.exception(what)
         else:
             return True
         return False

@@ -46,15 +46,11 @@ class FastPath:
         max_body: int = MAX_BODY,
     ) -> None:
         self.max_body = min(max_body, MAX_BODY)
-        self._table = table
+        self.at_path = table.at_path
         self._verify = verifier.verify
         self._observe = requests.labels("POST", ROUTE, "200").observe
         self._inline_seconds = inline_seconds
         self._max_rows = max_rows
-
-    def at_path(self, raw_path: bytes) -> dict[str, Live] | None:
-        """Return what answers at a path, by workspace; None if it is no predict call of a live endpoint."""
-        return self._table.at_path(raw_path)
 
     def answer(self, lives: dict[str, Live], headers: Headers, body: bytes, began: float) -> bytes | None:
         """Return the whole HTTP answer to a call, None if the full path has to look at it.

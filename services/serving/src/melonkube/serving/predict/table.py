@@ -33,14 +33,12 @@ class LiveTable:
     def __init__(self, collector: EndpointCollector) -> None:
         self._collector = collector
         self._by_path: dict[bytes, dict[str, Live]] = {}
+        self.at_path = self._by_path.get
+        """Returns what answers at a path, as sent, by workspace; None if nothing does."""
 
     def get(self, workspace_id: str, name: str) -> Live | None:
         """Return what answers for an endpoint."""
         return self._by_path.get(_path(name), {}).get(workspace_id)
-
-    def at_path(self, raw_path: bytes) -> dict[str, Live] | None:
-        """Return what answers at a path, as sent, by workspace."""
-        return self._by_path.get(raw_path)
 
     def swap(self, live: Live) -> None:
         """Let ``live`` answer from the next call on."""
