@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from blockbuster import BlockBuster
 from fastapi import FastAPI
 
 from melonkube.contracts.base import Scalar
@@ -206,9 +207,18 @@ async def start_tuner(
     registry: StandIn,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartTuner]:
-    """Starts a tuner; called again, starts one more on the same database."""
+    """Starts a tuner; called again, starts one more on the same database.
+
+    From then on a call of the tuner's that blocks the event loop fails the test; while it starts, migrations may.
+    """
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    guard = BlockBuster("melonkube.tuner")
+    for blocking in guard.functions.values():
+        blocking.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"})  # looks for ~/.pgpass
+        blocking.can_block_in("structlog/dev.py", {"__call__"})  # shows the source beside a traceback
+        blocking.can_block_in("subprocess.py", {"_execute_child"})  # fork and exec, which uvloop does by itself
     async with AsyncExitStack() as stack:
+        stack.callback(guard.deactivate)
 
         async def start(
             *,
@@ -247,7 +257,9 @@ async def start_tuner(
                 search=search or QuickSearch(),
                 registry_transport=httpx.ASGITransport(app=registry.app),
             )
+            guard.deactivate()
             await stack.enter_async_context(serving(app, listener))
+            guard.activate()
             client = await stack.enter_async_context(
                 httpx.AsyncClient(
                     base_url=address,

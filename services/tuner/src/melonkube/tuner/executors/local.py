@@ -67,7 +67,7 @@ class LocalExecutor:
         Raises:
             CannotStart: The system refuses another process.
         """
-        oom_before = oom_kills()
+        oom_before = await asyncio.to_thread(oom_kills)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "melonkube.kit.child", str(os.getpid()), self._settings.worker.module,
@@ -129,7 +129,8 @@ class LocalExecutor:
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await reader
-        cause, reason = explain(returncode, list(worker.tail), oom_killed=oom_kills() > worker.oom_before)
+        oom_killed = await asyncio.to_thread(oom_kills) > worker.oom_before
+        cause, reason = explain(returncode, list(worker.tail), oom_killed=oom_killed)
         if worker.asked_to_end and cause is Cause.WORKER_KILLED:
             cause, reason = Cause.RELEASED, None
         order = worker.order
