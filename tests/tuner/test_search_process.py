@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -106,3 +108,12 @@ def test_the_session_that_was_not_used_for_longest_makes_room() -> None:
     assert sessions.answer(first.request(2, 1)) == {"resync": True}
     first.forget()
     assert sessions.answer(first.request(2, 1))["params"].keys() == {"x", "y"}
+
+
+def test_the_part_of_hyperopt_that_is_not_used_is_not_imported_and_not_spoiled() -> None:
+    program = (
+        "import sys, melonkube.tuner.search.hyperopt;"
+        "assert 'scipy.stats' not in sys.modules, 'slow to start';"
+        "import hyperopt.atpe; assert hyperopt.atpe.suggest"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from hyperopt import rand, tpe
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_NEW, STATUS_FAIL, STATUS_NEW, STATUS_OK, Domain, Trials
 
 from melonkube.contracts.base import Scalar
 from melonkube.contracts.experiments import Direction
 from melonkube.contracts.space import SearchSpace
+from melonkube.tuner.search.lean import Domain, Trials, base, rand, tpe
 from melonkube.tuner.search.protocol import Observation, Outcome
 from melonkube.tuner.search.space import to_drawn, to_hyperopt, to_params
 
@@ -101,13 +100,13 @@ class TpeAlgorithm(_Hyperopt):
         if drawn is None:
             return None
         number = observation.number
-        result: dict[str, Any] = {"status": STATUS_NEW}
+        result: dict[str, Any] = {"status": base.STATUS_NEW}
         if observation.outcome is Outcome.FAILED:
-            result = {"status": STATUS_FAIL}
+            result = {"status": base.STATUS_FAIL}
         elif observation.value is not None:
-            result = {"status": STATUS_OK, "loss": self._loss(observation)}
+            result = {"status": base.STATUS_OK, "loss": self._loss(observation)}
         return {
-            "state": JOB_STATE_NEW if observation.outcome is Outcome.PENDING else JOB_STATE_DONE,
+            "state": base.JOB_STATE_NEW if observation.outcome is Outcome.PENDING else base.JOB_STATE_DONE,
             "tid": number,
             "spec": None,
             "result": result,

@@ -4,9 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hyperopt import hp
-from hyperopt.pyll.base import Apply
-
 from melonkube.contracts.base import Scalar
 from melonkube.contracts.space import (
     CategoricalParameter,
@@ -15,6 +12,7 @@ from melonkube.contracts.space import (
     IntParameter,
     SearchSpace,
 )
+from melonkube.tuner.search.lean import Node, hp
 
 _EDGE = 1e-12
 
@@ -34,7 +32,7 @@ def _single(parameter: IntParameter | FloatParameter | CategoricalParameter) -> 
     return parameter.low == parameter.high
 
 
-def to_hyperopt(space: SearchSpace) -> dict[str, Apply]:
+def to_hyperopt(space: SearchSpace) -> dict[str, Node]:
     """Return hyperopt's space of the parameters that leave a choice.
 
     Whole numbers and steps are drawn from a continuous range that gives each of them an equal share, and rounded
@@ -43,7 +41,7 @@ def to_hyperopt(space: SearchSpace) -> dict[str, Apply]:
     return {name: _node(name, parameter) for name, parameter in searched(space).items()}
 
 
-def _node(name: str, parameter: IntParameter | FloatParameter | CategoricalParameter) -> Apply:
+def _node(name: str, parameter: IntParameter | FloatParameter | CategoricalParameter) -> Node:
     if isinstance(parameter, CategoricalParameter):
         return hp.choice(name, list(range(len(parameter.choices))))
     if isinstance(parameter, IntParameter):
