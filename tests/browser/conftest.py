@@ -23,21 +23,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """The four services and two workers."""
     with running_suite(tmp_path_factory.mktemp("browser suite")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(suite: Suite) -> Iterator[Api]:
     """The same suite without the page."""
     with Api(suite.url) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     with chromium() as running:
@@ -68,7 +68,7 @@ class World:
     endpoint: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(api: Api) -> World:
     """A data set, a finished experiment on it, and an endpoint with its winner."""
     dataset = api.upload(table(600, hard=True), "looked-at")
