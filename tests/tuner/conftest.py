@@ -80,6 +80,11 @@ class Running:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def trial(self, made: dict[str, Any], number: int) -> dict[str, Any]:
+        """Read a trial of an experiment."""
+        found: dict[str, Any] = await self.get(f"{made['id']}/trials/{number}")
+        return found
+
     async def events(self, experiment_id: str, after: int = 0) -> AsyncGenerator[Event]:
         """Read the stream to its end."""
         url = f"/api/v1/experiments/{experiment_id}/events?after={after}"
@@ -271,3 +276,22 @@ async def start_tuner(
             return Running(app, settings, client, registry)
 
         yield start
+
+
+Begin = Callable[..., Awaitable[tuple[Running, dict[str, Any], ByHand]]]
+
+
+@pytest.fixture
+async def begin(start_tuner: StartTuner, by_hand: MakeHand) -> Begin:
+    """Starts a tuner without workers of its own and an experiment of so many trials."""
+
+    async def make(trials: int = 3, **more: Any) -> tuple[Running, dict[str, Any], ByHand]:
+        tuner_options = {
+            key: more.pop(key) for key in ("lease_seconds", "heartbeat_seconds", "tick_seconds") if key in more
+        }
+        running = await start_tuner(workers=0, **tuner_options)
+        budget = {"max_trials": trials, **more.pop("budget", {})}
+        made = await running.create(budget=budget, parallelism=more.pop("parallelism", 4), **more)
+        return running, made, by_hand(running, made["id"])
+
+    return make

@@ -1,5 +1,7 @@
 """A small registry for tests: a real ASGI app that holds one data set and the runs it is told of."""
 
+import asyncio
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -75,11 +77,18 @@ class StandIn:
         self.runs: dict[str, dict[str, Any]] = {}
         self.artifacts: dict[tuple[str, str], bytes] = {}
         self.finished: dict[str, dict[str, Any]] = {}
+        self._ended: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.broken: dict[str, int] = {}
         self.in_use: set[str] = set()
         self.app = FastAPI()
         self._datasets()
         self._runs()
+
+    async def ended(self, run_id: str) -> str:
+        """Wait until a run's end arrives, which may be after the tuner's own; return the state it ended with."""
+        async with asyncio.timeout(60):
+            await self._ended[run_id].wait()
+        return str(self.finished[run_id]["state"])
 
     def _fails(self, kind: str) -> Response | None:
         status = self.broken.get(kind)
@@ -125,6 +134,7 @@ class StandIn:
             if (failed := self._fails("finish")) is not None:
                 return failed
             self.finished[run_id] = await request.json()
+            self._ended[run_id].set()
             return {}
 
         @app.delete("/api/v1/runs/{run_id}", status_code=204)

@@ -1,6 +1,7 @@
 """One conformance suite for every executor: workers start, end, and tell how, each exactly once."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from melonkube.contracts.experiments import Cause
 from melonkube.kit.settings import PeerSettings
 from melonkube.tuner.executors.local import LocalExecutor
-from melonkube.tuner.executors.protocol import Executor, WorkerExit, WorkerOrder
+from melonkube.tuner.executors.protocol import CannotStart, Executor, WorkerExit, WorkerOrder
 from melonkube.tuner.settings import Settings, WorkerSettings
 from tests.tuner.conftest import ROOT
 
@@ -147,10 +148,10 @@ async def test_workers_are_apart_and_close_ends_all(make: Make) -> None:
 async def test_a_later_incarnation_knows_the_earlier_ones_workers_for_dead(make: Make) -> None:
     first, second = make(SLEEPER), make(SLEEPER)
     worker = f"{first.prefix}1"
-    assert second.forebear(worker)
-    assert not first.forebear(worker)
-    assert not second.forebear(f"{second.prefix}1")
-    assert not second.forebear("somebody-else")
+    assert second.died_before(worker)
+    assert not first.died_before(worker)
+    assert not second.died_before(f"{second.prefix}1")
+    assert not second.died_before("somebody-else")
 
 
 async def test_lines_without_end_and_bytes_that_are_no_text(make: Make) -> None:
@@ -163,8 +164,21 @@ async def test_lines_without_end_and_bytes_that_are_no_text(make: Make) -> None:
 
 async def test_a_grandchild_that_holds_the_pipe_does_not_hold_us(make: Make) -> None:
     executor = make(
-        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)']); print('gone')"
+        "import subprocess, sys;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(child.pid)"
     )
     ends = Ends()
     await executor.start(order(executor), ends)
-    assert (await ends.one()).cause is None
+    end = await ends.one()
+    os.kill(int(end.tail[0]), signal.SIGKILL)
+    assert end.cause is None
+
+
+async def test_a_closed_executor_starts_nothing(make: Make) -> None:
+    executor = make(SLEEPER)
+    starting = asyncio.create_task(executor.start(order(executor), Ends()))
+    await executor.close(1.0)
+    await asyncio.gather(starting, return_exceptions=True)
+    assert executor.workers() == frozenset()
+    with pytest.raises(CannotStart):
+        await executor.start(order(executor, 2), Ends())

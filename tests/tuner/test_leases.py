@@ -1,36 +1,12 @@
 """The worker's calls, played by hand: each safe to repeat, none able to count a trial twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from tests.conftest import MakeToken
-from tests.tuner.conftest import ByHand, MakeHand, Running, StartTuner
-
-Begin = Callable[..., Awaitable[tuple[Running, dict[str, Any], ByHand]]]
-
-
-@pytest.fixture
-async def begin(start_tuner: StartTuner, by_hand: MakeHand) -> Begin:
-    """Starts a tuner without workers of its own and an experiment of so many trials."""
-
-    async def make(trials: int = 3, **more: Any) -> tuple[Running, dict[str, Any], ByHand]:
-        tuner_options = {
-            key: more.pop(key) for key in ("lease_seconds", "heartbeat_seconds", "tick_seconds") if key in more
-        }
-        running = await start_tuner(workers=0, **tuner_options)
-        budget = {"max_trials": trials, **more.pop("budget", {})}
-        made = await running.create(budget=budget, parallelism=more.pop("parallelism", 4), **more)
-        return running, made, by_hand(running, made["id"])
-
-    return make
-
-
-async def trial(running: Running, made: dict[str, Any], number: int) -> dict[str, Any]:
-    found: dict[str, Any] = await running.get(f"{made['id']}/trials/{number}")
-    return found
+from tests.tuner.conftest import Begin, MakeHand
 
 
 async def test_setup_tells_all_that_holds(begin: Begin, make_token: MakeToken) -> None:
@@ -56,7 +32,7 @@ async def test_the_baseline_comes_first(begin: Begin) -> None:
     assert stand["state"] == "running"
     assert stand["phase"] == "searching"
     assert stand["started_at"] is not None
-    found = await trial(running, made, 1)
+    found = await running.trial(made, 1)
     assert (found["state"], found["run_id"], found["worker_id"]) == ("leased", work["run_id"], "hand-1")
 
 
@@ -73,7 +49,7 @@ async def test_completion_brings_the_next_trial(begin: Begin) -> None:
     assert answer["accepted"] is True
     second = answer["next"]["assignment"]
     assert second["number"] == 2
-    found = await trial(running, made, 1)
+    found = await running.trial(made, 1)
     assert (found["state"], found["value"], found["metrics"]) == ("completed", 0.7, {"auc": 0.7, "logloss": 0.4})
     stand = await running.get(made["id"])
     assert stand["best"]["number"] == 1
@@ -89,7 +65,7 @@ async def test_a_repeated_completion_is_answered_as_the_first(begin: Begin) -> N
     again = await hand.complete(first, 0.9, wait_seconds=20)
     assert again["accepted"] is True
     assert again["next"]["assignment"] == once["next"]["assignment"]
-    assert (await trial(running, made, 1))["value"] == 0.7
+    assert (await running.trial(made, 1))["value"] == 0.7
     assert (await running.get(made["id"]))["trials"]["completed"] == 1
 
 
@@ -145,7 +121,7 @@ async def test_renewal_makes_it_running_and_keeps_the_reports(begin: Begin) -> N
     assert (await hand.call(path, reports=reports))["verdict"] == "continue"
     await hand.call(path, reports=[{"step": 3, "value": 0.3}])
     await hand.complete(work, 0.4, reports=[{"step": 4, "value": 0.4}])
-    found = await trial(running, made, 1)
+    found = await running.trial(made, 1)
     assert found["intermediate"] == [[1, 0.1], [2, 0.2], [3, 0.3], [4, 0.4]]
     assert (found["last_step"], found["last_value"]) == (4, 0.4)
     assert [attempt["outcome"] for attempt in found["attempts"]] == ["completed"]
@@ -169,7 +145,7 @@ async def test_code_errors_fail_the_trial_with_their_reason(begin: Begin) -> Non
     answer = await hand.fail(work, "code_error", wait_seconds=20)
     assert answer["accepted"] is True
     assert answer["next"]["assignment"]["number"] == 2
-    found = await trial(running, made, 1)
+    found = await running.trial(made, 1)
     assert (found["state"], found["cause"], found["reason"]) == ("failed", "code_error", "because")
     assert await hand.fail(work, "code_error", wait_seconds=20) == answer
 
@@ -181,7 +157,7 @@ async def test_a_released_trial_is_tried_again_and_counts_nothing(begin: Begin) 
         assert (work["number"], work["attempt"]) == (1, attempt)
         answer = await hand.fail(work, "released")
         assert (answer["accepted"], answer["next"]["exit"]) == (True, True)
-    found = await trial(running, made, 1)
+    found = await running.trial(made, 1)
     assert (found["state"], found["attempt"]) == ("queued", 7)
     assert len(found["attempts"]) == 7
     assert len({attempt["run_id"] for attempt in found["attempts"]}) == 7
@@ -193,14 +169,14 @@ async def test_out_of_memory_is_tried_once_more(begin: Begin) -> None:
     again = await hand.lease()
     assert (again["number"], again["attempt"]) == (1, 2)
     await hand.fail(again, "out_of_memory", want_next=False)
-    assert (await trial(running, made, 1))["state"] == "failed"
+    assert (await running.trial(made, 1))["state"] == "failed"
 
 
 async def test_a_trial_without_a_value_has_failed(begin: Begin) -> None:
     running, made, hand = await begin()
     work = await hand.lease()
     assert (await hand.call(f"leases/{work['run_id']}/complete"))["accepted"] is True
-    assert (await trial(running, made, 1))["state"] == "failed"
+    assert (await running.trial(made, 1))["state"] == "failed"
 
 
 async def test_a_pruned_trial_counts_and_is_no_winner(begin: Begin) -> None:
@@ -208,105 +184,6 @@ async def test_a_pruned_trial_counts_and_is_no_winner(begin: Begin) -> None:
     await hand.complete(await hand.lease(), 0.9, state="pruned")
     stand = await running.get(made["id"])
     assert (stand["trials"]["pruned"], stand["best"]) == (1, None)
-
-
-async def test_a_lost_lease_is_tried_again_and_its_late_worker_is_told(begin: Begin, by_hand: MakeHand) -> None:
-    running, made, hand = await begin(lease_seconds=0.6, heartbeat_seconds=0.2)
-    work = await hand.lease()
-    await running.until(
-        made["id"], lambda event: event.data.get("cause") == "lease_lost" and event.data.get("state") == "queued"
-    )
-    other = by_hand(running, made["id"], "hand-2")
-    again = await other.lease()
-    assert (again["number"], again["attempt"]) == (1, 2)
-    assert again["run_id"] != work["run_id"]
-    path = f"leases/{work['run_id']}"
-    assert (await hand.call(f"{path}/renew"))["verdict"] == "lost"
-    late = await hand.complete(work, 0.9, want_next=False)
-    assert late["accepted"] is False
-    assert (await hand.complete(work, 0.9, want_next=False))["accepted"] is False
-    await other.complete(again, 0.5, want_next=False)
-    found = await trial(running, made, 1)
-    assert (found["value"], found["attempt"], found["run_id"]) == (0.5, 2, again["run_id"])
-    assert [attempt["outcome"] for attempt in found["attempts"]] == ["lost", "completed"]
-    assert running.registry.finished[work["run_id"]]["state"] == "lost"
-
-
-async def test_a_result_that_comes_before_anybody_noticed_is_taken(begin: Begin) -> None:
-    running, made, hand = await begin(lease_seconds=0.3, tick_seconds=30.0)
-    work = await hand.lease()
-    await asyncio.sleep(0.4)
-    assert (await hand.complete(work, 0.9, want_next=False))["accepted"] is True
-    assert (await trial(running, made, 1))["value"] == 0.9
-
-
-async def test_losses_without_end_fail_the_trial_in_the_end(begin: Begin) -> None:
-    running, made, hand = await begin(lease_seconds=0.3, heartbeat_seconds=0.1)
-    for attempt in range(1, 6):
-        work = await hand.lease()
-        assert (work["number"], work["attempt"]) == (1, attempt)
-        wanted = "failed" if attempt == 5 else "queued"
-        await running.until(
-            made["id"],
-            lambda event, attempt=attempt, wanted=wanted: (  # type: ignore[misc]
-                event.data.get("attempt") == attempt and event.data.get("state") == wanted
-            ),
-        )
-    found = await trial(running, made, 1)
-    assert (found["state"], found["cause"]) == ("failed", "lease_lost")
-
-
-async def test_the_end_of_the_search_is_the_scoring_of_the_winner(begin: Begin) -> None:
-    running, made, hand = await begin(trials=2)
-    first = await hand.lease()
-    second = (await hand.complete(first, 0.6, wait_seconds=20))["next"]["assignment"]
-    answer = await hand.complete(second, 0.8, wait_seconds=20)
-    scoring = answer["next"]["assignment"]
-    assert scoring["kind"] == "evaluation"
-    assert scoring["models"] == {"best": second["run_id"], "baseline": first["run_id"]}
-    assert (await running.get(made["id"]))["phase"] == "evaluating"
-    assert (await hand.call(f"leases/{scoring['run_id']}/renew"))["verdict"] == "continue"
-    values = {"best": {"auc": 0.79, "logloss": 0.3}, "baseline": {"auc": 0.61}}
-    path = f"leases/{scoring['run_id']}/evaluated"
-    end = await hand.call(path, values=values)
-    assert (end["accepted"], end["next"]["exit"]) == (True, True)
-    assert (await hand.call(path, values={}))["accepted"] is True
-    stand = await running.get(made["id"])
-    assert stand["state"] == "completed"
-    assert stand["best"]["holdout_value"] == 0.79
-    assert stand["baseline"]["holdout_value"] == 0.61
-    assert stand["remaining_seconds"] == 0.0
-    assert stand["warnings"] == []
-    assert (await hand.call("lease"))["exit"] is True
-
-
-async def test_a_scoring_that_fails_thrice_does_not_fail_the_experiment(begin: Begin) -> None:
-    running, made, hand = await begin(trials=1)
-    answer = await hand.complete(await hand.lease(), 0.6, wait_seconds=20)
-    for _ in range(3):
-        answer = await hand.fail(answer["next"]["assignment"], "code_error", wait_seconds=20)
-    assert answer["next"]["exit"] is True
-    stand = await running.get(made["id"])
-    assert stand["state"] == "completed"
-    assert stand["best"]["holdout_value"] is None
-    assert "because" in stand["warnings"][0]
-
-
-async def test_only_one_worker_scores(begin: Begin, by_hand: MakeHand) -> None:
-    running, made, hand = await begin(trials=1)
-    answer = await hand.complete(await hand.lease(), 0.6, wait_seconds=20)
-    assert answer["next"]["assignment"]["kind"] == "evaluation"
-    assert (await by_hand(running, made["id"], "hand-2").call("lease"))["exit"] is True
-
-
-async def test_results_sent_to_the_wrong_place(begin: Begin) -> None:
-    running, made, hand = await begin(trials=1)
-    work = await hand.lease()
-    wrong = await hand.raw(f"leases/{work['run_id']}/evaluated", values={})
-    assert wrong.status_code == 422
-    scoring = (await hand.complete(work, 0.6, wait_seconds=20))["next"]["assignment"]
-    assert (await hand.raw(f"leases/{scoring['run_id']}/complete", value=1.0)).status_code == 422
-    assert (await running.get(made["id"]))["state"] == "running"
 
 
 async def test_a_worker_of_another_experiment_or_workspace_finds_nothing(begin: Begin, by_hand: MakeHand) -> None:
@@ -323,7 +200,7 @@ async def test_a_worker_of_another_experiment_or_workspace_finds_nothing(begin: 
     ):
         for each in (stranger, foreign):
             assert (await each.raw(f"leases/{work['run_id']}/{path}", **body)).status_code == 404
-    assert (await trial(running, made, 1))["state"] == "leased"
+    assert (await running.trial(made, 1))["state"] == "leased"
 
 
 async def test_a_lease_is_its_workers_alone(begin: Begin, by_hand: MakeHand) -> None:
@@ -332,7 +209,7 @@ async def test_a_lease_is_its_workers_alone(begin: Begin, by_hand: MakeHand) -> 
     thief = by_hand(running, made["id"], "hand-2")
     assert (await thief.call(f"leases/{work['run_id']}/renew"))["verdict"] == "lost"
     assert (await thief.complete(work, 1.0, want_next=False))["accepted"] is False
-    assert (await trial(running, made, 1))["state"] == "leased"
+    assert (await running.trial(made, 1))["state"] == "leased"
 
 
 async def test_who_may_call(begin: Begin, make_token: MakeToken) -> None:
@@ -370,7 +247,7 @@ async def test_bodies_that_cannot_be(begin: Begin, path: str, body: dict[str, An
     answer = await hand.raw(path.replace("RUN", work["run_id"]), **body)
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_request"
-    assert (await trial(running, made, 1))["state"] == "leased"
+    assert (await running.trial(made, 1))["state"] == "leased"
 
 
 async def test_numbers_that_json_does_not_have(begin: Begin) -> None:
@@ -384,60 +261,3 @@ async def test_numbers_that_json_does_not_have(begin: Begin) -> None:
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
         assert answer.status_code == 422
-
-
-async def test_a_tuner_that_ends_lets_nobody_wait(begin: Begin, by_hand: MakeHand) -> None:
-    running, made, hand = await begin(parallelism=1)
-    await hand.lease()
-    waiting = asyncio.create_task(by_hand(running, made["id"], "hand-2").call("lease", wait_seconds=30))
-    done, _ = await asyncio.wait({waiting}, timeout=0.3)
-    assert not done
-    await running.tuner.before_stop()
-    answer = await waiting
-    assert (answer["assignment"], answer["exit"]) == (None, False)
-
-
-async def test_paused_before_it_began_it_starts_when_resumed(begin: Begin) -> None:
-    running, made, hand = await begin()
-    path = f"/api/v1/experiments/{made['id']}"
-    assert (await running.client.post(f"{path}/pause")).json()["state"] == "paused"
-    assert (await hand.call("lease"))["exit"] is True
-    assert (await running.client.post(f"{path}/resume")).json()["state"] == "running"
-    await hand.lease()
-    assert (await running.get(made["id"]))["started_at"] is not None
-
-
-async def test_nothing_is_paused_while_the_winner_is_scored(begin: Begin) -> None:
-    running, made, hand = await begin(trials=1)
-    scoring = (await hand.complete(await hand.lease(), 0.6, wait_seconds=20))["next"]["assignment"]
-    path = f"/api/v1/experiments/{made['id']}"
-    answer = await running.client.post(f"{path}/pause")
-    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
-    assert (await running.client.post(f"{path}/resume")).json()["phase"] == "evaluating"
-    stopped = (await running.client.post(f"{path}/stop")).json()
-    assert (stopped["state"], stopped["best"]["holdout_value"]) == ("stopped", None)
-    late = await hand.call(f"leases/{scoring['run_id']}/evaluated", values={"best": {"auc": 1.0}})
-    assert (late["accepted"], late["next"]["exit"]) == (False, True)
-
-
-async def test_a_hung_trial_is_ended_past_its_deadline(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("melonkube.tuner.engine.owner.DEADLINE_GRACE_SECONDS", 0.2)
-    running, made, hand = await begin(budget={"max_trial_seconds": 0.2})
-    work = await hand.lease()
-    assert work["max_seconds"] == 0.2
-    await running.until(made["id"], lambda event: event.data.get("cause") == "deadline")
-    assert (await trial(running, made, 1))["state"] == "failed"
-    assert (await hand.call(f"leases/{work['run_id']}/renew"))["verdict"] == "lost"
-
-
-async def test_trials_that_outlive_the_time_by_far_are_stopped(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("melonkube.tuner.experiments.domain.GRACE_SECONDS", 0.2)
-    running, made, hand = await begin(trials=5, budget={"max_seconds": 0.5})
-    work = await hand.lease()
-    event = await running.until(
-        made["id"], lambda event: event.type == "experiment" and event.data["finished_at"] is not None
-    )
-    assert (event.data["state"], event.data["best"]) == ("completed", None)
-    assert "No trial was completed" in event.data["warnings"][0]
-    assert (await trial(running, made, 1))["state"] == "stopped"
-    assert (await hand.call(f"leases/{work['run_id']}/renew"))["verdict"] == "stop"

@@ -30,7 +30,7 @@ async def test_an_experiment_runs_to_its_end(start_tuner: StartTuner) -> None:
     assert [trial["number"] for trial in found] == list(range(1, 13))
     assert {trial["attempt"] for trial in found} == {1}
     assert done["best"]["value"] == max(trial["value"] for trial in found)
-    assert running.registry.finished[made["run_id"]]["state"] == "completed"
+    assert await running.registry.ended(made["run_id"]) == "completed"
 
 
 async def test_the_same_seed_and_one_worker_give_the_same_trials(start_tuner: StartTuner) -> None:
@@ -77,7 +77,7 @@ async def test_too_many_failures_fail_the_experiment(start_tuner: StartTuner) ->
     assert done["state"] == "failed"
     assert "the bowl is cracked" in done["reason"]
     assert done["trials"]["failed"] == 3
-    assert running.registry.finished[made["run_id"]]["state"] == "failed"
+    assert await running.registry.ended(made["run_id"]) == "failed"
 
 
 async def test_workers_that_cannot_start_fail_the_experiment(start_tuner: StartTuner) -> None:

@@ -69,7 +69,7 @@ class Fleet:
 
     def retiring(self, worker_id: str) -> bool:
         """Whether a worker should end: its slot is wanted elsewhere, the tuner ends, or the worker is dead already."""
-        if worker_id in self._retiring or self._executor.forebear(worker_id):
+        if worker_id in self._retiring or self._executor.died_before(worker_id):
             return True
         ours = worker_id.startswith(self._executor.prefix)
         return ours and (self._closing or worker_id not in self._executor.workers())
@@ -251,6 +251,8 @@ class Fleet:
         await self._start_failed(crew, end.reason or "The worker ended at once, without a word.")
 
     async def _start_failed(self, crew: _Crew, reason: str) -> None:
+        if self._closing:
+            return
         crew.failures += 1
         crew.not_before = time.monotonic() + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (crew.failures - 1))
         if crew.failures < MAX_START_FAILURES:

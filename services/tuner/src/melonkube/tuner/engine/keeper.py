@@ -79,7 +79,7 @@ class Keeper:
         That is no fault of their trials, and not held against them.
         """
         async with self._tools.db.read() as session:
-            leases = [each for each in await repository.all_held(session) if self._executor.forebear(each.worker_id)]
+            leases = [each for each in await repository.all_held(session) if self._executor.died_before(each.worker_id)]
         for lease in leases:
             try:
                 async with self._tools.ledgers.open(lease.experiment_id, lease.workspace_id) as ledger:

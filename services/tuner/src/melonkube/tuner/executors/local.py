@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ log = get_logger("melonkube.tuner.local")
 
 _TAIL_LINES = 50
 _LINE_BYTES = 64 << 10
+_DRAIN_SECONDS = 1.0
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
 
 
@@ -47,13 +48,14 @@ class LocalExecutor:
         self.prefix = f"{self._replica}{new_id()[-12:]}-"
         self._workers: dict[str, _Worker] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
 
     @property
     def slots(self) -> int | None:
         """How many workers may run at once."""
         return self._settings.slots
 
-    def forebear(self, worker_id: str) -> bool:
+    def died_before(self, worker_id: str) -> bool:
         """Whether a worker died with an earlier process of this replica."""
         return worker_id.startswith(self._replica) and not worker_id.startswith(self.prefix)
 
@@ -67,20 +69,31 @@ class LocalExecutor:
         Raises:
             CannotStart: The system refuses another process.
         """
+        if self._closed.is_set():
+            raise CannotStart("The executor is closed.")
         oom_before = await asyncio.to_thread(oom_kills)
+        # A pipe of our own: with asyncio's, the end of a process is not told before the last holder of it is gone.
+        reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "melonkube.kit.child", str(os.getpid()), self._settings.worker.module,
-                stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=self._environment(order), limit=_LINE_BYTES,
+                stdin=DEVNULL, stdout=writing, stderr=writing, env=self._environment(order),
             )  # fmt: skip
-        except OSError as error:
-            raise CannotStart(f"A worker process could not be started: {error}") from error
+        except BaseException as error:
+            os.close(reading)
+            if isinstance(error, OSError):
+                raise CannotStart(f"A worker process could not be started: {error}") from error
+            raise
+        finally:
+            os.close(writing)
         worker = _Worker(order, process, on_exit, oom_before)
         self._workers[order.worker_id] = worker
-        watcher = asyncio.create_task(self._watch(worker), name=f"watch {order.worker_id}")
+        watcher = asyncio.create_task(self._watch(worker, reading), name=f"watch {order.worker_id}")
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         log.info("worker started", worker_id=order.worker_id, pid=process.pid, experiment_id=order.experiment_id)
+        if self._closed.is_set():
+            await self.end(order.worker_id, 0.0)
 
     async def end(self, worker_id: str, grace_seconds: float) -> None:
         """Send SIGTERM, and SIGKILL after the grace; return when the process is gone."""
@@ -101,6 +114,7 @@ class LocalExecutor:
 
     async def close(self, grace_seconds: float) -> None:
         """End every worker and wait until what follows each end is done."""
+        self._closed.set()
         await asyncio.gather(*(self.end(worker_id, grace_seconds) for worker_id in list(self._workers)))
         while self._watchers:
             await asyncio.wait(list(self._watchers))
@@ -121,14 +135,18 @@ class LocalExecutor:
             given["MELON_REQUEST_ID"] = order.request_id
         return kept | given
 
-    async def _watch(self, worker: _Worker) -> None:
+    async def _watch(self, worker: _Worker, reading: int) -> None:
         """Read what the process writes until it has ended, then tell how it ended."""
-        reader = asyncio.create_task(_drain(worker))
+        stream = asyncio.StreamReader(limit=_LINE_BYTES)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", 0)
+        )
+        reader = asyncio.create_task(_drain(worker, stream))
         returncode = await worker.process.wait()
-        # A grandchild may hold the pipe open: what the worker itself wrote is there by now.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await reader
+        # What the worker wrote is in the pipe by now; a grandchild may hold it open for long.
+        await asyncio.wait({reader}, timeout=_DRAIN_SECONDS)
+        reader.cancel()
+        transport.close()
         oom_killed = await asyncio.to_thread(oom_kills) > worker.oom_before
         cause, reason = explain(returncode, list(worker.tail), oom_killed=oom_killed)
         if worker.asked_to_end and cause is Cause.WORKER_KILLED:
@@ -145,9 +163,7 @@ class LocalExecutor:
             log.exception("what follows a worker's end failed", worker_id=order.worker_id)
 
 
-async def _drain(worker: _Worker) -> None:
-    stream = worker.process.stdout
-    assert stream is not None
+async def _drain(worker: _Worker, stream: asyncio.StreamReader) -> None:
     while True:
         try:
             line = await stream.readline()

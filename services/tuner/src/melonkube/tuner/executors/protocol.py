@@ -59,7 +59,7 @@ class Executor(Protocol):
         """Beginning of the ids of this incarnation's workers."""
         ...
 
-    def forebear(self, worker_id: str) -> bool:
+    def died_before(self, worker_id: str) -> bool:
         """Whether a worker was an earlier incarnation's of this executor, and so is known to be dead."""
         ...
 

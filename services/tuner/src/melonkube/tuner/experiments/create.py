@@ -34,7 +34,7 @@ from melonkube.tuner.events.bell import NEW, Bell
 from melonkube.tuner.experiments import repository
 from melonkube.tuner.experiments.domain import resolve_budget
 from melonkube.tuner.experiments.draft import Draft, Drafter, Wish
-from melonkube.tuner.experiments.inference import choose_depth, choose_parallelism, default_names, numbered
+from melonkube.tuner.experiments.inference import choose_depth, choose_parallelism, default_stem, numbered
 from melonkube.tuner.experiments.spec import SPLIT_PATH, ExperimentSpec
 from melonkube.tuner.experiments.views import experiment_view
 from melonkube.tuner.outbox import repository as outbox
@@ -150,7 +150,7 @@ class ExperimentMaker:
         return ExperimentSpec(
             id=new_id(),
             workspace_id=asked.workspace_id,
-            name=request.name or default_names(dataset.name, request.target),
+            name=request.name or default_stem(dataset.name, request.target),
             dataset_id=dataset.id,
             dataset_name=dataset.name,
             dataset_version=dataset.version,

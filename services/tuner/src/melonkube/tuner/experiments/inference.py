@@ -121,7 +121,7 @@ def choose_depth(parallelism: int) -> int:
     return min(parallelism, MAX_DEPTH)
 
 
-def default_names(dataset: str, target: str) -> str:
+def default_stem(dataset: str, target: str) -> str:
     """Return the stem of an experiment's default name, fit for a name."""
     return f"{_clean(dataset)}-{_clean(target)}"[:120].strip() or "experiment"
 
