@@ -146,7 +146,8 @@ def test_a_slow_reader_holds_the_sender(gateway: GatewayProcess, upstream: Upstr
 def test_an_event_arrives_at_once_and_leaving_ends_the_call(gateway: GatewayProcess, upstream: Upstream) -> None:
     with gateway.http.stream("GET", "/api/v1/experiments/x/events") as answer:
         assert answer.headers["content-type"] == "text/event-stream"
-        assert next(answer.iter_raw()) == b"id: 1\ndata: first\n\n"
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"id: 1\ndata: first\n\n"
         assert not upstream.client_gone.is_set()
     assert upstream.client_gone.wait(60)
 
