@@ -219,6 +219,7 @@ def _sqlite_engine(url: str, *, writer: bool) -> AsyncEngine:
         pool_size=1 if writer else 4,
         max_overflow=0,
         pool_timeout=_WRITER_WAIT_SECONDS,
+        pool_reset_on_return=None,  # every transaction is ended by its session; the pool need not roll back again
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -15,17 +15,17 @@ from melonkube.tuner.search.client import SearchGone, SearchProcess
 router = APIRouter(prefix="/api/v1", tags=["catalog"])
 
 
-def _catalog(request: Request) -> Catalog:
+async def _catalog(request: Request) -> Catalog:
     catalog: Catalog = request.app.state.tuner.catalog
     return catalog
 
 
-def _search(request: Request) -> SearchProcess:
+async def _search(request: Request) -> SearchProcess:
     search: SearchProcess = request.app.state.tuner.search
     return search
 
 
-def _executor(request: Request) -> Executor:
+async def _executor(request: Request) -> Executor:
     executor: Executor = request.app.state.tuner.executor
     return executor
 

@@ -99,7 +99,7 @@ def _message(row: EventRow) -> str:
     return f"id: {row.seq}\nevent: {row.type}\ndata: {event.model_dump_json()}\n\n"
 
 
-def _streams(request: Request) -> EventStreams:
+async def _streams(request: Request) -> EventStreams:
     streams: EventStreams = request.app.state.tuner.streams
     return streams
 

@@ -23,12 +23,12 @@ from melonkube.tuner.experiments.create import Asked, ExperimentMaker
 router = APIRouter(prefix="/api/v1", tags=["experiments"])
 
 
-def _service(request: Request) -> ExperimentService:
+async def _service(request: Request) -> ExperimentService:
     service: ExperimentService = request.app.state.tuner.experiments
     return service
 
 
-def _maker(request: Request) -> ExperimentMaker:
+async def _maker(request: Request) -> ExperimentMaker:
     maker: ExperimentMaker = request.app.state.tuner.maker
     return maker
 

@@ -23,11 +23,11 @@ from melonkube.tuner.leases.service import Caller, LeaseService
 router = APIRouter(prefix="/worker/v1", tags=["worker"], responses=problem_responses(NotFound))
 
 
-def _caller(request: Request, principal: Worker) -> Caller:
+async def _caller(request: Request, principal: Worker) -> Caller:
     return Caller(principal, bearer(request.headers.get("authorization")))
 
 
-def _service(request: Request) -> LeaseService:
+async def _service(request: Request) -> LeaseService:
     service: LeaseService = request.app.state.tuner.leases
     return service
 

@@ -17,7 +17,7 @@ router = APIRouter(
 )
 
 
-def _service(request: Request) -> TrialService:
+async def _service(request: Request) -> TrialService:
     service: TrialService = request.app.state.tuner.trials
     return service
 
