@@ -8,11 +8,12 @@ timed: from sending the completion to holding the next parameters, as the worker
 """
 
 import argparse
-import asyncio
 import math
+import random
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +31,47 @@ class BenchWorker:
 
     def __init__(self, number: int, tuner_url: str, token: str) -> None:
         self.identity = f"bench-{number}"
-        self.http = httpx.AsyncClient(
+        self.http = httpx.Client(
             base_url=tuner_url, headers={"Authorization": f"Bearer {token}"}, timeout=60.0, trust_env=False
         )
         self.waits: list[float] = []
+        self.lengths = random.Random(number)
+        self.held: dict[str, Any] | None = None
 
-    async def lease(self) -> dict[str, Any] | None:
+    def lease(self) -> None:
         """Ask for a first trial."""
-        answer = await self.http.post("/worker/v1/lease", json={"worker_id": self.identity, "wait_seconds": 20})
+        answer = self.http.post("/worker/v1/lease", json={"worker_id": self.identity, "wait_seconds": 20})
         answer.raise_for_status()
-        assignment: dict[str, Any] | None = answer.json()["assignment"]
-        return assignment
+        self.held = answer.json()["assignment"]
 
-    async def complete(self, assignment: dict[str, Any]) -> dict[str, Any] | None:
-        """Complete a trial and return the next."""
-        value = score(assignment["params"])
+    def complete(self) -> None:
+        """Complete the trial at hand and take the next."""
+        if self.held is None:
+            raise RuntimeError("the tuner handed out nothing")
+        value = score(self.held["params"])
         began = time.perf_counter()
-        answer = await self.http.post(
-            f"/worker/v1/leases/{assignment['run_id']}/complete",
+        answer = self.http.post(
+            f"/worker/v1/leases/{self.held['run_id']}/complete",
             json={"worker_id": self.identity, "value": value, "wait_seconds": 20},
         )
-        waited = time.perf_counter() - began
         answer.raise_for_status()
-        following: dict[str, Any] | None = answer.json()["next"]["assignment"]
-        if following is not None:
-            self.waits.append(waited)
-        return following
+        self.held = answer.json()["next"]["assignment"]
+        if self.held is not None:
+            self.waits.append(time.perf_counter() - began)
+
+    def fill(self, trials: int) -> None:
+        """Complete trials as fast as they come."""
+        for _ in range(trials):
+            self.complete()
+            if self.held is None:
+                self.lease()
+        self.waits.clear()
+
+    def work(self, trials: int) -> None:
+        """Complete trials that take their time, each its own, so that the workers do not come in step."""
+        for _ in range(trials):
+            time.sleep(TRAIN_SECONDS * self.lengths.uniform(0.9, 1.1))
+            self.complete()
 
 
 def score(params: dict[str, Any]) -> float:
@@ -64,7 +80,7 @@ def score(params: dict[str, Any]) -> float:
     return 0.5 + 0.5 / (1.0 + spread)
 
 
-async def run(history: int, measured: int) -> dict[str, float]:
+def run(history: int, measured: int) -> dict[str, float]:
     """Return the hand-over's p50 and p99 in seconds."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -88,38 +104,17 @@ async def run(history: int, measured: int) -> dict[str, float]:
         who = Principal("worker:bench", DEFAULT_WORKSPACE, frozenset({SCOPE_WORKER}), experiment, dataset["id"])
         token = signer.sign(who, ("tuner", "registry"), lifetime_seconds=3600)
         workers = [BenchWorker(number, suite.service_url("tuner"), token) for number in range(2)]
-        held = [await worker.lease() for worker in workers]
-
-        left = history
-        began = time.perf_counter()
-
-        async def fill(index: int) -> None:
-            nonlocal left
-            while left > 0:
-                left -= 1
-                assignment = held[index]
-                if assignment is None:
-                    raise RuntimeError("the tuner handed out nothing")
-                held[index] = await workers[index].complete(assignment) or await workers[index].lease()
-
-        await asyncio.gather(fill(0), fill(1))
-        print(f"{history} trials of history in {time.perf_counter() - began:.0f} s")
         for worker in workers:
-            worker.waits.clear()
-
-        async def work(index: int) -> None:
-            for _ in range(measured // 2):
-                assignment = held[index]
-                if assignment is None:
-                    raise RuntimeError("the tuner handed out nothing")
-                await asyncio.sleep(TRAIN_SECONDS)
-                held[index] = await workers[index].complete(assignment)
-
-        await asyncio.gather(work(0), work(1))
+            worker.lease()
+        with ThreadPoolExecutor(len(workers)) as pool:
+            began = time.perf_counter()
+            list(pool.map(lambda worker: worker.fill(history // 2), workers))
+            print(f"{history} trials of history in {time.perf_counter() - began:.0f} s")
+            list(pool.map(lambda worker: worker.work(measured // 2), workers))
         waits = sorted(wait for worker in workers for wait in worker.waits)
         api.post(f"/api/v1/experiments/{experiment}/stop")
         for worker in workers:
-            await worker.http.aclose()
+            worker.http.close()
     return {
         "p50": statistics.median(waits),
         "p99": waits[min(len(waits) - 1, math.ceil(0.99 * len(waits)) - 1)],
@@ -134,7 +129,7 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=1000)
     parser.add_argument("--measured", type=int, default=60)
     chosen = parser.parse_args()
-    found = asyncio.run(run(chosen.history, chosen.measured))
+    found = run(chosen.history, chosen.measured)
     print(
         f"hand-over with {chosen.history} finished trials, 2 workers, trials of {TRAIN_SECONDS:g} s: "
         f"p50 {found['p50'] * 1000:.1f} ms, p99 {found['p99'] * 1000:.1f} ms, max {found['max'] * 1000:.1f} ms "

@@ -47,12 +47,19 @@ class Window:
         url: Of the suite.
         locale: What the person reads.
         scheme: ``light`` or ``dark``.
+        motion: ``reduce`` for who wants nothing to fade or slide.
     """
 
-    def __init__(self, browser: Browser, url: str, *, locale: str = "en-US", scheme: Any = "light") -> None:
+    def __init__(
+        self, browser: Browser, url: str, *, locale: str = "en-US", scheme: Any = "light", motion: Any = "no-preference"
+    ) -> None:
         self.url = url
         self._context = browser.new_context(
-            base_url=url, locale=locale, color_scheme=scheme, viewport={"width": 1360, "height": 900}
+            base_url=url,
+            locale=locale,
+            color_scheme=scheme,
+            reduced_motion=motion,
+            viewport={"width": 1360, "height": 900},
         )
         self._context.set_default_timeout(20_000)
         self.page: Page = self._context.new_page()

@@ -125,6 +125,9 @@ async def test_what_small_files_cannot_be(client: httpx.AsyncClient, registry: R
     for files, status, code in cases:
         answer = await client.post(base, files=form(*files))
         assert (answer.status_code, answer.json()["code"]) == (status, code)
+    announced = {"X-Content-SHA256": hashlib.sha256(b"other").hexdigest()}
+    answer = await client.post(base, files=form(("a", b"x"), ("b", b"y")), headers=announced)
+    assert (answer.status_code, answer.json()["code"]) == (422, "checksum_mismatch")
     assert (await client.post(base, json={})).status_code == 415
     assert (await client.post(f"/api/v1/runs/{new_id()}/artifacts", files=form(("a", b"x")))).status_code == 404
     assert (await client.get(base)).json()["items"] == []

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -195,10 +197,10 @@ class StandIn:
             raise Problem(404, "not_found")
         if method == "GET":
             return _ranged(run.files["/".join(parts[3:])], headers)
-        self._write(run, parts, body, headers)
+        self._write(run, method, parts, body, headers)
         return 200, {}, b"{}"
 
-    def _write(self, run: StoredRun, parts: list[str], body: bytes, headers: Any) -> None:
+    def _write(self, run: StoredRun, method: str, parts: list[str], body: bytes, headers: Any) -> None:
         if run.finish is not None and (parts[2] != "finish" or RunFinish.model_validate_json(body) != run.finish):
             raise Problem(409, "conflict")
         if parts[2] == "metrics":
@@ -209,9 +211,24 @@ class StandIn:
                 assert run.lines.setdefault(line.seq, line.message) == line.message
         elif parts[2] == "artifacts":
             assert headers["X-Content-SHA256"] == hashlib.sha256(body).hexdigest()
-            run.files["/".join(parts[3:])] = body
+            if method == "POST":
+                run.files |= {path: content for path, (_, content) in form_files(body, headers["Content-Type"]).items()}
+            else:
+                run.files["/".join(parts[3:])] = body
         else:
             run.finish = RunFinish.model_validate_json(body)
+
+
+def form_files(body: bytes, content_type: str) -> dict[str, tuple[str, bytes]]:
+    """Return the parts of a form by their names, each with its type and content."""
+    form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    files = {}
+    for part in form.iter_parts():
+        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        assert isinstance(name, str)
+        assert isinstance(content, bytes)
+        files[name] = (str(part["Content-Type"]).replace('"', ""), content)
+    return files
 
 
 def _ranged(content: bytes, headers: Any) -> tuple[int, dict[str, str], bytes]:

@@ -1,15 +1,26 @@
 """How a run's writing is gathered and sent; what becomes of it in outages is in ``test_worker``."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.runs import RunCreate, RunFinish, RunState
-from melonkube.trainer.worker.recorder import _BATCH_LINES, _BATCH_POINTS, MAX_MESSAGE, RunWriter
+from melonkube.trainer.worker.recorder import (
+    _BATCH_LINES,
+    _BATCH_POINTS,
+    _FORM_BYTES,
+    MAX_MESSAGE,
+    RunWriter,
+    _together,
+)
+from tests.trainer.stand_in import form_files
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -40,6 +51,10 @@ def send_all(writer: RunWriter, registry: Registry) -> None:
     writer.make(registry)
     for part in writer.parts():
         part(registry)
+
+
+def form_of(sent: tuple[str, str, bytes, Mapping[str, str]]) -> tuple[bytes, str]:
+    return sent[2], sent[3]["Content-Type"]
 
 
 def points_in(registry: Registry) -> list[int]:
@@ -118,18 +133,47 @@ def test_of_a_long_line_the_end_is_kept(writer: RunWriter) -> None:
     assert "\x00" not in line["message"]
 
 
-def test_files_carry_hash_and_type(writer: RunWriter) -> None:
+def test_small_files_go_together_with_hash_and_types(writer: RunWriter) -> None:
     registry = Registry()
     writer.add_files({"model.txt": b"m", "golden.json": b"{}", "weights.bin": b"w"})
-    for part in writer.parts():
-        part(registry)
-    types = {path.rsplit("/", 1)[1]: headers["Content-Type"] for _, path, _, headers in registry.sent}
-    assert types == {
-        "model.txt": "text/plain; charset=utf-8",
-        "golden.json": "application/json",
-        "weights.bin": "application/octet-stream",
+    send_all(writer, registry)
+    _, (method, path, content, headers) = registry.sent
+    assert (method, path) == ("POST", "/artifacts")
+    assert headers["X-Content-SHA256"] == hashlib.sha256(content).hexdigest()
+    parts = form_files(content, headers["Content-Type"])
+    assert parts == {
+        "model/model.txt": ("text/plain; charset=utf-8", b"m"),
+        "model/golden.json": ("application/json", b"{}"),
+        "model/weights.bin": ("application/octet-stream", b"w"),
     }
-    assert all(len(headers["X-Content-SHA256"]) == 64 for *_, headers in registry.sent)
+    assert not writer.waiting
+
+
+def test_a_large_file_goes_by_itself(writer: RunWriter) -> None:
+    registry = Registry()
+    large = b"x" * (_FORM_BYTES + 1)
+    writer.add_files({"a.json": b"1", "model.txt": large, "b.json": b"2", "c.json": b"3", "d.bin": large[:-2]})
+    send_all(writer, registry)
+    sent = [(method, path) for method, path, _, _ in registry.sent[1:]]
+    assert sent == [
+        ("PUT", "/artifacts/model/a.json"),
+        ("PUT", "/artifacts/model/model.txt"),
+        ("POST", "/artifacts"),
+        ("PUT", "/artifacts/model/d.bin"),
+    ]
+    assert registry.sent[2][2] == large
+    assert registry.sent[2][3]["X-Content-SHA256"] == hashlib.sha256(large).hexdigest()
+    assert list(form_files(*form_of(registry.sent[3]))) == ["model/b.json", "model/c.json"]
+
+
+@given(st.lists(st.integers(0, 3 * _FORM_BYTES // 2), max_size=250))
+def test_every_file_is_in_one_group_that_fits(sizes: list[int]) -> None:
+    names = {f"f{number}": size for number, size in enumerate(sizes)}
+    groups = _together(names)
+    assert [name for group in groups for name in group] == list(names)
+    for group in groups:
+        assert 1 <= len(group) <= 100
+        assert len(group) == 1 or sum(names[name] for name in group) <= _FORM_BYTES
 
 
 def test_the_end_is_told_with_its_reason(writer: RunWriter) -> None:

@@ -123,8 +123,9 @@ def test_the_order_at_the_end_is_artifacts_run_trial(stand_in: StandIn, start_wo
     calls = [call for call in stand_in.calls if run_id in call]
     finish = calls.index(f"POST /api/v1/runs/{run_id}/finish")
     assert calls.index(f"POST /worker/v1/leases/{run_id}/complete") == finish + 1
-    assert all(calls.index(f"PUT /api/v1/runs/{run_id}/artifacts/{name}") < finish for name in BUNDLE)
-    assert not any("/artifacts/" in call for call in calls[finish:])
+    assert calls.index(f"POST /api/v1/runs/{run_id}/artifacts") < finish
+    assert set(stand_in.runs[run_id].files) == BUNDLE
+    assert not any("/artifacts" in call for call in calls[finish:])
 
 
 def test_models_are_scored_on_the_holdout(stand_in: StandIn, start_worker: StartWorker) -> None:
@@ -311,7 +312,7 @@ def test_data_with_another_hash_fails_the_trial(stand_in: StandIn, start_worker:
 
 
 def test_a_run_that_is_gone_fails_the_trial(stand_in: StandIn, start_worker: StartWorker, script: Script) -> None:
-    stand_in.refuse["/artifacts/model/"] = Problem(404, "not_found")
+    stand_in.refuse["/artifacts"] = Problem(404, "not_found")
     stand_in.add_trial()
     assert start_worker().join() == 0
     assert "404 not_found" in stand_in.failed[0][1].reason

@@ -4242,6 +4242,14 @@ export type PutRunArtifactsData = {
     body: {
         [key: string]: Blob | File;
     };
+    headers?: {
+        /**
+         * X-Content-Sha256
+         *
+         * Of the body; checked against the bytes that arrive.
+         */
+        'x-content-sha256'?: string | null;
+    };
     path: {
         /**
          * Run Id
@@ -4346,7 +4354,7 @@ export type PutRunArtifactData = {
         /**
          * X-Content-Sha256
          *
-         * Checked against the bytes that arrive.
+         * Of the body; checked against the bytes that arrive.
          */
         'x-content-sha256'?: string | null;
     };

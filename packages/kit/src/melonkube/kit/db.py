@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy import JSON, DateTime, MetaData, event, func, select, text
+from sqlalchemy import JSON, DateTime, MetaData, Table, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -54,6 +54,13 @@ class Base(DeclarativeBase):
     """Base of a service's tables. Each service makes a subclass with a ``MetaData`` of its own by :func:`metadata`."""
 
     __abstract__ = True
+
+
+def table_of(model: type[Base]) -> Table:
+    """Return the table of ``model``, for statements that need nothing of the ORM."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
 
 
 def metadata() -> MetaData:

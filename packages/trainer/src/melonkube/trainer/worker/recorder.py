@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 
@@ -26,6 +26,9 @@ MAX_MESSAGE = 16_384
 _BATCH_POINTS = 10_000
 _BATCH_LINES = 5_000
 _UPLOADS = 4
+_FORM_BYTES = 4 << 20
+"""What the registry takes in one form."""
+_FORM_FILES = 100
 
 Send = Callable[[str, str, bytes, Mapping[str, str]], object]
 """Sends method, path, body and headers; raises when it did not arrive."""
@@ -79,9 +82,9 @@ class RunWriter:
     def parts(self) -> list[Callable[[Send], None]]:
         """Return the sending of all that waits, in parts that need no order among them."""
         with self._buffer:
-            names = list(self._files)
+            groups = _together({name: len(content) for name, content in self._files.items()})
         return [
-            *(lambda send, name=name: self._send_file(send, name) for name in names),
+            *(lambda send, names=names: self._send_files(send, names) for names in groups),
             self.send_points,
             self.send_lines,
         ]
@@ -102,20 +105,44 @@ class RunWriter:
             with self._buffer:
                 del self._lines[:size]
 
-    def _send_file(self, send: Send, name: str) -> None:
-        content = self._files[name]
-        suffix = name[name.rfind(".") :]
-        headers = {
-            "X-Content-SHA256": hashlib.sha256(content).hexdigest(),
-            "Content-Type": _TYPES.get(suffix, "application/octet-stream"),
-        }
-        send("PUT", f"{self._path}/artifacts/{BUNDLE_PATH}/{name}", content, headers)
+    def _send_files(self, send: Send, names: Sequence[str]) -> None:
+        """Send files that may go together in one form, a large one by itself."""
+        contents = {name: self._files[name] for name in names}
+        if len(names) == 1:
+            [(name, body)] = contents.items()
+            method, path, kind = "PUT", f"{self._path}/artifacts/{BUNDLE_PATH}/{name}", _type_of(name)
+        else:
+            form = httpx.Request(
+                "POST",
+                "http://registry",
+                files=[(f"{BUNDLE_PATH}/{name}", (name, body, _type_of(name))) for name, body in contents.items()],
+            )
+            method, path, body, kind = "POST", f"{self._path}/artifacts", form.read(), form.headers["Content-Type"]
+        send(method, path, body, {"X-Content-SHA256": hashlib.sha256(body).hexdigest(), "Content-Type": kind})
         with self._buffer:
-            del self._files[name]
+            for name in names:
+                del self._files[name]
 
     def finish(self, send: Send, finish: RunFinish) -> None:
         """End the run."""
         send("POST", f"{self._path}/finish", finish.model_dump_json().encode(), {})
+
+
+def _type_of(name: str) -> str:
+    return _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+
+
+def _together(sizes: Mapping[str, int]) -> list[list[str]]:
+    """Return the names in groups that a form may hold, given their sizes in bytes."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not groups or size > room or len(groups[-1]) == _FORM_FILES:
+            groups.append([])
+            room = _FORM_BYTES
+        groups[-1].append(name)
+        room -= size
+    return groups
 
 
 def _sizes(count: int, limit: int) -> list[int]:

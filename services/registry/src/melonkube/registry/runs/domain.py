@@ -70,6 +70,14 @@ def check_path(path: str) -> str:
     return path
 
 
+def checksum_mismatch(arrived: str) -> InvalidRequest:
+    """Return the error for bytes that are not those announced; ``arrived`` is their SHA-256."""
+    return InvalidRequest(
+        f"The bytes that arrived have the SHA-256 {arrived}, not the one announced; send them again.",
+        code=ErrorCode.CHECKSUM_MISMATCH,
+    )
+
+
 def refuse_unsafe(path: str, head: bytes) -> None:
     """Check that a file is not one whose loading runs code.
 

@@ -16,6 +16,10 @@ from melonkube.registry.dependencies import ClientClosed, Parts
 from melonkube.registry.runs.domain import UnsafeArtifact
 from melonkube.registry.runs.form import read_files
 
+Sha256 = Annotated[
+    str | None, Header(pattern=r"^[0-9a-fA-F]{64}$", description="Of the body; checked against the bytes that arrive.")
+]
+
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
 internal = APIRouter(prefix="/internal/experiments", include_in_schema=False)
 
@@ -132,10 +136,12 @@ async def list_run_artifacts(
     },
     responses=problem_responses(NotFound, Conflict, InvalidRequest, UnsafeArtifact, BodyTooLarge, StorageFull),
 )
-async def put_run_artifacts(run_id: RunId, request: Request, parts: Parts, who: Anyone) -> Page[Artifact]:
+async def put_run_artifacts(
+    run_id: RunId, request: Request, parts: Parts, who: Anyone, x_content_sha256: Sha256 = None
+) -> Page[Artifact]:
     """Keep several small files of a run (4 MiB together), all or none, in one call and one transaction."""
     try:
-        files = await read_files(request.headers.get("content-type"), request.stream())
+        files = await read_files(request.headers.get("content-type"), request.stream(), x_content_sha256)
     except ClientDisconnect as error:
         raise ClientClosed("The upload was broken off.") from error
     return Page(items=await parts.runs.put_artifacts(who, run_id, files))
@@ -158,9 +164,7 @@ async def put_run_artifact(
     parts: Parts,
     who: Anyone,
     content_type: Annotated[str | None, Header()] = None,
-    x_content_sha256: Annotated[
-        str | None, Header(pattern=r"^[0-9a-fA-F]{64}$", description="Checked against the bytes that arrive.")
-    ] = None,
+    x_content_sha256: Sha256 = None,
 ) -> Artifact:
     """Keep a file of a run, streamed."""
     length = request.headers.get("content-length", "")

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from melonkube.contracts.errors import ErrorCode
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.runs import (
     Artifact,
@@ -20,13 +19,14 @@ from melonkube.contracts.runs import (
     RunState,
 )
 from melonkube.kit.db import Database, ReadSession, WriteSession
-from melonkube.kit.errors import Conflict, InUse, InvalidRequest, NotFound
+from melonkube.kit.errors import Conflict, InUse, NotFound
 from melonkube.kit.tokens import SCOPE_SERVICE, SCOPE_WORKER, Principal
 from melonkube.registry.blobs.models import BlobRow
 from melonkube.registry.blobs.service import STRAIGHT_BYTES, BlobService, Body
 from melonkube.registry.datasets.models import DatasetRow
 from melonkube.registry.runs.domain import (
     check_path,
+    checksum_mismatch,
     content_type_of,
     last_points,
     refuse_unsafe,
@@ -253,10 +253,7 @@ class RunService:
             chunks, limit=self._limit, inspect=lambda head: refuse_unsafe(path, head)
         ) as body:
             if sha256 is not None and sha256.lower() != body.sha256:
-                raise InvalidRequest(
-                    f"The bytes that arrived have the SHA-256 {body.sha256}, not the one announced; send them again.",
-                    code=ErrorCode.CHECKSUM_MISMATCH,
-                )
+                raise checksum_mismatch(body.sha256)
 
             async def record(session: WriteSession) -> tuple[Artifact, bool]:
                 types = {path: content_type_of(path, content_type)}

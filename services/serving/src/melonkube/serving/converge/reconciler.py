@@ -19,6 +19,9 @@ from melonkube.serving.peers import answering_holder, holder, is_outage
 
 log = get_logger("melonkube.serving.reconciler")
 
+_RELEASE_SECONDS = 5.0
+"""How long the one who deletes an endpoint waits for the registry."""
+
 
 class Reconciler:
     """Owns the keepers. Used on the event loop alone.
@@ -84,7 +87,6 @@ class Reconciler:
             found[1].cancel()
         self._parts.table.remove(key.workspace_id, key.name)
         self._follow()
-        self._release.set()
 
     def _begin(self, keeper: Keeper) -> None:
         self._keepers[keeper.desired.key] = (keeper, asyncio.create_task(keeper.run()))
@@ -154,15 +156,27 @@ class Reconciler:
         async with self._parts.database.read() as session:
             due = await EndpointReader(session).releases(datetime.now(UTC))
         for key in due:
-            async with self.locks.hold(key):
-                async with self._parts.database.read() as session:
-                    there = await EndpointReader(session).get(key) is not None
-                if not there:
-                    registry = self._parts.registry
-                    await registry.release(key.workspace_id, holder(key.name))
-                    await registry.release(key.workspace_id, answering_holder(key.name))
-                async with self._parts.database.write() as session:
-                    await EndpointWriter(session).cancel_release(key)
+            await self._release_one(key)
+
+    async def _release_one(self, key: Key) -> None:
+        async with self.locks.hold(key):
+            async with self._parts.database.read() as session:
+                there = await EndpointReader(session).get(key) is not None
+            if not there:
+                registry = self._parts.registry
+                await registry.release(key.workspace_id, holder(key.name))
+                await registry.release(key.workspace_id, answering_holder(key.name))
+            async with self._parts.database.write() as session:
+                await EndpointWriter(session).cancel_release(key)
+
+    async def release_soon(self, key: Key) -> None:
+        """Give up the references of one that is no more, now if the registry answers, else in the background."""
+        try:
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await self._patiently("references are given up later", partial(self._release_one, key))
+        except TimeoutError:
+            log.warning("references are given up later", reason="the registry is slow to answer")
+        self._release.set()
 
     async def _patiently(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Do background work once; an outage, and even a bug, is logged and does not end the loop."""

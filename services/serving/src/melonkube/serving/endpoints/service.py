@@ -128,7 +128,7 @@ class EndpointService:
             ]
 
     async def delete(self, key: Key) -> None:
-        """Delete an endpoint; its references are given up in the background.
+        """Delete an endpoint and give up its hold on the model, in the background if the registry is away.
 
         Raises:
             EndpointNotFound: There is none.
@@ -140,6 +140,7 @@ class EndpointService:
                     raise EndpointNotFound(key.name)
                 await writer.plan_release(key, datetime.now(UTC))
             self._reconciler.drop(key)
+        await self._reconciler.release_soon(key)
 
     async def live(self, key: Key) -> Live:
         """Return what answers for an endpoint now. Asks the database only if nothing does.

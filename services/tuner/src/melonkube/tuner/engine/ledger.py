@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from melonkube.contracts.events import EventType
 from melonkube.contracts.experiments import ExperimentState, Trial, TrialState
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.runs import RunState
-from melonkube.kit.db import Database, ReadSession, WriteSession
+from melonkube.kit.db import Database, ReadSession, WriteSession, table_of
 from melonkube.kit.errors import Conflict, NotFound
 from melonkube.tuner.events.bell import OUTBOX, Bell
 from melonkube.tuner.experiments import domain as experiments
@@ -38,6 +38,14 @@ _RUN_STATES = {
     ExperimentState.FAILED: RunState.FAILED,
 }
 _SPECS_KEPT = 1024
+
+# Built once: at a hand-over, building a statement and its cache key takes longer than running it.
+_LOCKED = (
+    select(ExperimentRow)
+    .where(ExperimentRow.workspace_id == bindparam("workspace"), ExperimentRow.id == bindparam("experiment"))
+    .with_for_update()
+)
+_EVENTS = insert(table_of(EventRow))
 
 
 class OwnershipLost(Exception):
@@ -203,7 +211,7 @@ class Ledger:
             )
         self._reports, self._changed, self._announce = [], {}, False
         await self.session.flush()
-        await self.session.execute(insert(EventRow), rows)
+        await self.session.execute(_EVENTS, rows)
         self.rings = True
 
 
@@ -230,11 +238,7 @@ class Ledgers:
         """
         async with self._db.write() as session:
             row = (
-                await session.execute(
-                    select(ExperimentRow)
-                    .where(ExperimentRow.workspace_id == workspace_id, ExperimentRow.id == experiment_id)
-                    .with_for_update()
-                )
+                await session.execute(_LOCKED, {"workspace": workspace_id, "experiment": experiment_id})
             ).scalar_one_or_none()
             if row is None:
                 raise not_found(experiment_id)

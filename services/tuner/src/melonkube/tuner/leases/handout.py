@@ -3,11 +3,12 @@
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from melonkube.contracts.experiments import ExperimentState, TrialState
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.worker import Assignment, EvaluationAssignment, TrialAssignment
+from melonkube.kit.db import table_of
 from melonkube.tuner.engine.ledger import Ledger
 from melonkube.tuner.experiments.domain import ExperimentEvent, Phase, may_issue
 from melonkube.tuner.tables import LeaseRow, SuggestionRow, TrialRow
@@ -15,6 +16,23 @@ from melonkube.tuner.trials.domain import TrialEvent
 
 OPEN = "open"
 CLOSED = "closed"
+
+_HELD = select(LeaseRow).where(
+    LeaseRow.workspace_id == bindparam("workspace"),
+    LeaseRow.experiment_id == bindparam("experiment"),
+    LeaseRow.worker_id == bindparam("worker"),
+    LeaseRow.state == OPEN,
+)
+_SUGGESTIONS = table_of(SuggestionRow).c
+_TAKEN = (
+    delete(table_of(SuggestionRow))
+    .where(
+        _SUGGESTIONS.workspace_id == bindparam("workspace"),
+        _SUGGESTIONS.experiment_id == bindparam("experiment"),
+        _SUGGESTIONS.number == bindparam("following"),
+    )
+    .returning(_SUGGESTIONS.number, _SUGGESTIONS.source, _SUGGESTIONS.params)
+)
 
 
 class Nothing(StrEnum):
@@ -31,12 +49,7 @@ async def open_lease(ledger: Ledger, worker_id: str) -> LeaseRow | None:
     return (
         (
             await ledger.session.execute(
-                select(LeaseRow).where(
-                    LeaseRow.workspace_id == ledger.row.workspace_id,
-                    LeaseRow.experiment_id == ledger.row.id,
-                    LeaseRow.worker_id == worker_id,
-                    LeaseRow.state == OPEN,
-                )
+                _HELD, {"workspace": ledger.row.workspace_id, "experiment": ledger.row.id, "worker": worker_id}
             )
         )
         .scalars()
@@ -118,14 +131,8 @@ async def _new_trial(ledger: Ledger) -> TrialRow | None:
     row = ledger.row
     if row.suggested == row.numbered or not may_issue(ledger.standing, ledger.spec.budget):
         return None
-    taken = delete(SuggestionRow).where(
-        SuggestionRow.workspace_id == row.workspace_id,
-        SuggestionRow.experiment_id == row.id,
-        SuggestionRow.number == row.numbered + 1,
-    )
-    number, source, params = (
-        await ledger.session.execute(taken.returning(SuggestionRow.number, SuggestionRow.source, SuggestionRow.params))
-    ).one()
+    following = {"workspace": row.workspace_id, "experiment": row.id, "following": row.numbered + 1}
+    number, source, params = (await ledger.session.execute(_TAKEN, following)).one()
     row.numbered = number
     trial = TrialRow(
         id=new_id(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from melonkube.contracts.experiments import Cause, TrialState
 from melonkube.contracts.ids import new_id
@@ -39,6 +39,16 @@ from melonkube.tuner.trials.domain import TrialEvent
 
 _LOOK_AGAIN_SECONDS = 2.0
 """Another replica's change rings no bell here."""
+
+_LEASE = (
+    select(LeaseRow, TrialRow)
+    .outerjoin(TrialRow, TrialRow.id == LeaseRow.trial_id)
+    .where(
+        LeaseRow.workspace_id == bindparam("workspace"),
+        LeaseRow.experiment_id == bindparam("experiment"),
+        LeaseRow.id == bindparam("lease"),
+    )
+)
 
 
 class Roster(Protocol):
@@ -222,13 +232,7 @@ class LeaseService:
         """Return a lease with its trial, which is None for the scoring."""
         found = (
             await ledger.session.execute(
-                select(LeaseRow, TrialRow)
-                .outerjoin(TrialRow, TrialRow.id == LeaseRow.trial_id)
-                .where(
-                    LeaseRow.workspace_id == ledger.row.workspace_id,
-                    LeaseRow.experiment_id == ledger.row.id,
-                    LeaseRow.id == run_id,
-                )
+                _LEASE, {"workspace": ledger.row.workspace_id, "experiment": ledger.row.id, "lease": run_id}
             )
         ).one_or_none()
         if found is None:
