@@ -167,9 +167,9 @@ export type CategoricalParameter = {
 /**
  * Cause
  *
- * Why an attempt ended without a result.
+ * Why an attempt ended without a result, or why a worker cannot begin.
  */
-export type Cause = 'lease_lost' | 'worker_killed' | 'released' | 'out_of_memory' | 'code_error' | 'deadline' | 'stopped';
+export type Cause = 'lease_lost' | 'worker_killed' | 'preempted' | 'node_lost' | 'image_unavailable' | 'unschedulable' | 'released' | 'out_of_memory' | 'code_error' | 'deadline' | 'stopped';
 
 /**
  * Column
@@ -502,6 +502,8 @@ export type EndpointTarget = {
  * ExecutorInfo
  *
  * Where workers run. ``slots`` is how many may run at once, null where nothing bounds them.
+ *
+ * ``nodes`` is null where there are none to speak of, or where the tuner may not see them.
  */
 export type ExecutorInfo = {
     /**
@@ -516,6 +518,14 @@ export type ExecutorInfo = {
      * Busy
      */
     busy: number;
+    /**
+     * Namespace
+     */
+    namespace?: string | null;
+    /**
+     * Nodes
+     */
+    nodes?: Array<NodeInfo> | null;
 };
 
 /**
@@ -606,6 +616,7 @@ export type Experiment = {
     trials_per_worker: 'auto' | number;
     baseline?: TrialResult | null;
     budget: Budget;
+    worker?: WorkerSpec;
     trials: TrialCounts;
     /**
      * Elapsed Seconds
@@ -702,6 +713,7 @@ export type ExperimentCreate = {
      */
     baseline?: boolean;
     budget?: Budget;
+    worker?: WorkerSpec;
 };
 
 /**
@@ -1124,6 +1136,54 @@ export type ModelVersionCreate = {
      * Description
      */
     description?: string;
+};
+
+/**
+ * NodeInfo
+ *
+ * A node that workers may run on: what it has for pods, and what of it no pod has asked for yet.
+ */
+export type NodeInfo = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Ready
+     */
+    ready: boolean;
+    /**
+     * Schedulable
+     */
+    schedulable: boolean;
+    /**
+     * Cpu
+     */
+    cpu: number;
+    /**
+     * Memory Bytes
+     */
+    memory_bytes: number;
+    /**
+     * Gpu
+     */
+    gpu?: number;
+    /**
+     * Free Cpu
+     */
+    free_cpu: number;
+    /**
+     * Free Memory Bytes
+     */
+    free_memory_bytes: number;
+    /**
+     * Free Gpu
+     */
+    free_gpu?: number;
+    /**
+     * Workers
+     */
+    workers?: number;
 };
 
 /**
@@ -1900,6 +1960,34 @@ export type System = {
 export type Task = 'binary' | 'multiclass' | 'regression';
 
 /**
+ * Toleration
+ *
+ * A taint of nodes that workers put up with, as Kubernetes has it.
+ */
+export type Toleration = {
+    /**
+     * Key
+     */
+    key?: string | null;
+    /**
+     * Operator
+     */
+    operator?: 'Exists' | 'Equal';
+    /**
+     * Value
+     */
+    value?: string | null;
+    /**
+     * Effect
+     */
+    effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute' | null;
+    /**
+     * Toleration Seconds
+     */
+    toleration_seconds?: number | null;
+};
+
+/**
  * TrainerInfo
  *
  * A trainer, with every parameter that a search space may name.
@@ -2204,6 +2292,65 @@ export type ValueCount = {
      * Count
      */
     count: number;
+};
+
+/**
+ * WorkerSpec
+ *
+ * What each worker of an experiment is given and where it may run, on an executor that can choose.
+ *
+ * ``cpu`` is in cores, ``memory_bytes`` both asked for and the limit, ``gpu`` a count. ``queue`` names a Kueue
+ * queue. ``secrets`` are names of Secrets whose entries become environment variables.
+ */
+export type WorkerSpec = {
+    /**
+     * Cpu
+     */
+    cpu?: number | null;
+    /**
+     * Memory Bytes
+     */
+    memory_bytes?: number | null;
+    /**
+     * Gpu
+     */
+    gpu?: number | null;
+    /**
+     * Image
+     */
+    image?: string | null;
+    /**
+     * Image Pull Secrets
+     */
+    image_pull_secrets?: Array<string>;
+    /**
+     * Node Selector
+     */
+    node_selector?: {
+        [key: string]: string;
+    };
+    /**
+     * Tolerations
+     */
+    tolerations?: Array<Toleration>;
+    /**
+     * Priority Class
+     */
+    priority_class?: string | null;
+    /**
+     * Queue
+     */
+    queue?: string | null;
+    /**
+     * Env
+     */
+    env?: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * Secrets
+     */
+    secrets?: Array<string>;
 };
 
 export type ListAlgorithmsData = {

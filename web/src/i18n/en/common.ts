@@ -119,6 +119,10 @@ export default {
   causes: {
     lease_lost: "The worker stopped reporting.",
     worker_killed: "The worker was ended from outside.",
+    preempted: "Its node was drained, or its place was needed.",
+    node_lost: "Its node was lost.",
+    image_unavailable: "The worker's image cannot be pulled.",
+    unschedulable: "No node takes the worker.",
     released: "The worker was shut down and handed the trial back.",
     out_of_memory: "Out of memory.",
     code_error: "Training failed.",

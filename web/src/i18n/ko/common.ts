@@ -119,6 +119,10 @@ export default {
   causes: {
     lease_lost: "워커의 보고가 끊겼습니다.",
     worker_killed: "워커가 밖에서 종료되었습니다.",
+    preempted: "노드가 비워졌거나 자리가 필요해 옮겨졌습니다.",
+    node_lost: "노드가 사라졌습니다.",
+    image_unavailable: "워커 이미지를 가져올 수 없습니다.",
+    unschedulable: "워커를 받을 노드가 없습니다.",
     released: "워커가 종료되면서 시도를 되돌려 주었습니다.",
     out_of_memory: "메모리가 부족합니다.",
     code_error: "학습에 실패했습니다.",

@@ -82,10 +82,17 @@ class TrialState(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an attempt ended without a result."""
+    """Why an attempt ended without a result, or why a worker cannot begin."""
 
     LEASE_LOST = "lease_lost"
     WORKER_KILLED = "worker_killed"
+    PREEMPTED = "preempted"
+    """Its node was drained, or its place was wanted by something more important."""
+    NODE_LOST = "node_lost"
+    IMAGE_UNAVAILABLE = "image_unavailable"
+    """The worker's image cannot be pulled."""
+    UNSCHEDULABLE = "unschedulable"
+    """No node takes the worker."""
     RELEASED = "released"
     OUT_OF_MEMORY = "out_of_memory"
     CODE_ERROR = "code_error"
@@ -126,6 +133,42 @@ class SplitFractions(Request):
         return self
 
 
+class Toleration(Request):
+    """A taint of nodes that workers put up with, as Kubernetes has it."""
+
+    key: str | None = Field(default=None, max_length=317)
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: str | None = Field(default=None, max_length=63)
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: int | None = Field(default=None, ge=0)
+
+
+Label = Annotated[str, Field(min_length=1, max_length=317)]
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+
+
+class WorkerSpec(Request):
+    """What each worker of an experiment is given and where it may run, on an executor that can choose.
+
+    ``cpu`` is in cores, ``memory_bytes`` both asked for and the limit, ``gpu`` a count. ``queue`` names a Kueue
+    queue. ``secrets`` are names of Secrets whose entries become environment variables.
+    """
+
+    cpu: float | None = Field(default=None, gt=0, le=1024)
+    memory_bytes: int | None = Field(default=None, ge=32 << 20, le=1 << 50)
+    gpu: int | None = Field(default=None, ge=0, le=64)
+    image: str | None = Field(default=None, min_length=1, max_length=512)
+    image_pull_secrets: list[ObjectName] = Field(default=[], max_length=20)
+    node_selector: dict[Label, Annotated[str, Field(max_length=63)]] = Field(default={}, max_length=50)
+    tolerations: list[Toleration] = Field(default=[], max_length=50)
+    priority_class: ObjectName | None = None
+    queue: ObjectName | None = None
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)], str] = Field(
+        default={}, max_length=100
+    )
+    secrets: list[ObjectName] = Field(default=[], max_length=20)
+
+
 class ExperimentCreate(Request):
     """A search. Only the data set and the target are needed; all else is inferred from the data."""
 
@@ -145,6 +188,7 @@ class ExperimentCreate(Request):
     baseline: bool = True
     """Whether trial 1 is the trainer's own defaults, against which the winner is then compared."""
     budget: Budget = Budget()
+    worker: WorkerSpec = WorkerSpec()
 
 
 class TrialCounts(Answer):
@@ -215,6 +259,7 @@ class Experiment(Answer):
     trials_per_worker: Literal["auto"] | int
     baseline: TrialResult | None = None
     budget: Budget
+    worker: WorkerSpec = WorkerSpec()
     trials: TrialCounts
     elapsed_seconds: float
     remaining_seconds: float | None = None
@@ -322,9 +367,31 @@ class TrainerInfo(AlgorithmInfo):
     parameters: dict[str, ParameterInfo]
 
 
+class NodeInfo(Answer):
+    """A node that workers may run on: what it has for pods, and what of it no pod has asked for yet."""
+
+    name: str
+    ready: bool
+    schedulable: bool
+    """Whether it takes new pods: it is not cordoned."""
+    cpu: float
+    memory_bytes: int
+    gpu: int = 0
+    free_cpu: float
+    free_memory_bytes: int
+    free_gpu: int = 0
+    workers: int = 0
+    """How many of this installation's workers run there."""
+
+
 class ExecutorInfo(Answer):
-    """Where workers run. ``slots`` is how many may run at once, null where nothing bounds them."""
+    """Where workers run. ``slots`` is how many may run at once, null where nothing bounds them.
+
+    ``nodes`` is null where there are none to speak of, or where the tuner may not see them.
+    """
 
     name: str
     slots: int | None
     busy: int
+    namespace: str | None = None
+    nodes: list[NodeInfo] | None = None

@@ -3,9 +3,11 @@
 import os
 import socket
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from melonkube.contracts.experiments import Toleration
 from melonkube.contracts.worker import HEARTBEAT_SECONDS, LEASE_SECONDS
 from melonkube.kit.settings import ServiceSettings
 
@@ -43,6 +45,46 @@ class WorkerSettings(BaseModel):
     """The data sets workers share; by default ``cache`` in ``data_dir``."""
 
 
+class KubernetesSettings(BaseModel):
+    """The Jobs of the Kubernetes executor. The cluster is the one the tuner runs in, else ``KUBECONFIG``'s."""
+
+    namespace: str | None = None
+    """Where workers run; by default the tuner's own namespace, or the kubeconfig's."""
+    installation: str = "melonkube"
+    """Tells this installation's objects from another's in the same namespace."""
+    image: str = ""
+    """The worker's image."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[str] = []
+    tuner_url: str | None = None
+    """Where workers reach the tuner; by default ``peers.tuner``."""
+    registry_url: str | None = None
+    """Where workers reach the registry; by default ``peers.registry``."""
+    cpu: float = Field(default=1.0, gt=0)
+    """Cores a worker asks for, unless its experiment says otherwise."""
+    memory_bytes: int = Field(default=1 << 30, gt=0)
+    """Memory a worker asks for and may use, unless its experiment says otherwise."""
+    cache_bytes: int = Field(default=10 << 30, gt=0)
+    """Disk for data sets."""
+    gpu_resource: str = "nvidia.com/gpu"
+    """What a GPU is called in the nodes' resources."""
+    node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+    priority_class: str | None = None
+    queue: str | None = None
+    """A Kueue queue for experiments that name none."""
+    max_workers: int = Field(default=1000, ge=1)
+    """Workers at once, over all experiments."""
+    pending_seconds: float = Field(default=600.0, gt=0)
+    """How long an experiment may wait for an image or a node before it fails with the reason."""
+    node_lost_seconds: int = Field(default=20, ge=0)
+    """How long a worker stays bound to a node that is not heard of."""
+    autoscaled: bool = False
+    """Whether nodes come as they are needed: then no request is refused because none fits now."""
+    end_with_tuner: bool = False
+    """Whether workers end when the tuner does; otherwise they train on while it restarts."""
+
+
 class Settings(ServiceSettings):
     """All settings of the tuner."""
 
@@ -55,6 +97,7 @@ class Settings(ServiceSettings):
     lease: LeaseSettings = LeaseSettings()
     owner: OwnerSettings = OwnerSettings()
     worker: WorkerSettings = WorkerSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     warm_search: bool = True
     """Whether the search process starts with the service: importing its libraries takes seconds."""
     event_days: float = Field(default=7.0, gt=0)

@@ -182,6 +182,7 @@ class ExperimentMaker:
             trials_per_worker=request.trials_per_worker,
             baseline_params=draft.trainer.baseline_params() if request.baseline else None,
             budget=resolve_budget(request.budget),
+            worker=request.worker,
             run_id=new_id(),
             request_id=request_id.get(),
         )

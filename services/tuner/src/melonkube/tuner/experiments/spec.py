@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from melonkube.contracts.base import Scalar
-from melonkube.contracts.experiments import Budget, Direction, Metric, SplitSummary
+from melonkube.contracts.experiments import Budget, Direction, Metric, SplitSummary, WorkerSpec
 from melonkube.contracts.ids import Id
 from melonkube.contracts.signature import Column, Task
 from melonkube.contracts.space import SearchSpace
@@ -49,6 +49,7 @@ class ExperimentSpec(BaseModel):
     trials_per_worker: Literal["auto"] | int
     baseline_params: dict[str, Scalar] | None
     budget: Budget
+    worker: WorkerSpec = WorkerSpec()
     run_id: Id
     request_id: str | None = None
     """Id of the request that made it, carried into its workers' logs."""

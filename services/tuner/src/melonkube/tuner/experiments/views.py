@@ -65,6 +65,7 @@ def experiment_view(row: ExperimentRow, spec: ExperimentSpec, now: datetime) -> 
         trials_per_worker=spec.trials_per_worker,
         baseline=_result(row.baseline),
         budget=spec.budget,
+        worker=spec.worker,
         trials=TrialCounts(
             total=spec.budget.max_trials,
             completed=row.completed,

@@ -93,7 +93,14 @@ def after(cause: Cause, before: Setbacks) -> Consequence:
     match cause:
         case Cause.RELEASED:
             return Consequence(TrialEvent.REQUEUE, before)
-        case Cause.LEASE_LOST | Cause.WORKER_KILLED:
+        case (
+            Cause.LEASE_LOST
+            | Cause.WORKER_KILLED
+            | Cause.PREEMPTED
+            | Cause.NODE_LOST
+            | Cause.IMAGE_UNAVAILABLE
+            | Cause.UNSCHEDULABLE
+        ):
             now = Setbacks(before.losses + 1, before.out_of_memory)
             again = now.losses < MAX_ATTEMPTS
         case Cause.OUT_OF_MEMORY:
