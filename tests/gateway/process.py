@@ -18,6 +18,10 @@ from melonkube.kit.tokens import TokenKey
 class GatewayProcess:
     """A gateway on a free port of loopback, before the given services."""
 
+    module = "melonkube.gateway"
+    greeting = ("/healthz", 200)
+    """A path, and the status that shows that the process answers."""
+
     def __init__(self, folder: Path, peers: Mapping[str, str], **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.key = TokenKey.load_or_create(folder / "token.key")
@@ -28,7 +32,7 @@ class GatewayProcess:
         descriptor = self._listener.fileno()
         self._log = self.log_path.open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "melonkube.gateway"],
+            [sys.executable, "-P", "-m", self.module],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -45,7 +49,8 @@ class GatewayProcess:
         self.pid = self._process.pid
         self.http = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
         # The connection waits in the socket until the process takes it.
-        assert self.http.get("/healthz", headers={"Host": f"localhost:{self.port}"}).status_code == 200
+        path, status = self.greeting
+        assert self.http.get(path, headers={"Host": f"localhost:{self.port}"}).status_code == status
 
     def connect(self, request: bytes = b"") -> socket.socket:
         """Return a raw connection on which ``request`` was sent."""
@@ -79,6 +84,13 @@ class GatewayProcess:
         self._process.wait()
         self._listener.close()
         self._log.close()
+
+
+class WorkerDoorProcess(GatewayProcess):
+    """The door for workers."""
+
+    module = "melonkube.gateway.worker_door"
+    greeting = ("/", 404)
 
 
 def read_until(connection: socket.socket, wanted: bytes) -> bytes:

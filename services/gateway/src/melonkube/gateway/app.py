@@ -13,7 +13,7 @@ from melonkube.gateway.door.hosts import OwnNames
 from melonkube.gateway.door.keys import OwnerKey
 from melonkube.gateway.door.middleware import DoorMiddleware
 from melonkube.gateway.forward.domain import SERVICES
-from melonkube.gateway.forward.proxy import Forwarder, ForwardMiddleware
+from melonkube.gateway.forward.proxy import Forwarder, ForwardMiddleware, as_owner
 from melonkube.gateway.page.endpoints import page_router
 from melonkube.gateway.settings import Settings
 from melonkube.gateway.system import endpoints as system
@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     own = settings.gateway
     owner = OwnerKey(own.owner_key.get_secret_value(), own.session_seconds) if own.owner_key is not None else None
     peers = {service: getattr(settings.peers, service) for service in SERVICES}
-    forwarder = Forwarder(peers, signer, own)
+    forwarder = Forwarder(peers, as_owner(signer), own)
     status = SystemService(forwarder, signer)
 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

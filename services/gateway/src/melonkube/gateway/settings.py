@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from melonkube.gateway.door.hosts import parse_authority
+from melonkube.gateway.forward.settings import ForwardSettings
 from melonkube.kit.settings import ServiceSettings
 
 
-class GatewaySettings(BaseModel):
+class GatewaySettings(ForwardSettings):
     """Who may come in, and how long things may take."""
 
     hosts: Annotated[list[str], NoDecode] = []
@@ -22,18 +23,6 @@ class GatewaySettings(BaseModel):
     """How long a sign-in is good."""
     data_dir: Path | None = None
     """The suite's data directory, to be told to people."""
-    connect_seconds: float = Field(default=2.0, gt=0)
-    """How long one connection to a service may take to open."""
-    connect_attempts: int = Field(default=4, ge=1)
-    """How often a connection is tried before the call is given up."""
-    answer_seconds: float = Field(default=60.0, gt=0)
-    """How long a service may take to begin an answer to a call that only reads, or to predict."""
-    idle_body_seconds: float = Field(default=120.0, gt=0)
-    """How long a client may stop in the middle of a body."""
-    head_seconds: float = Field(default=30.0, gt=0)
-    """How long a client may take for the head of a request."""
-    head_bytes: int = Field(default=65_536, ge=1024)
-    """How large the head of a request may be."""
 
     @field_validator("hosts", mode="before")
     @classmethod

@@ -58,11 +58,13 @@ class Route:
         service: Name of the service.
         label: The part of the path that is the same for all such requests; for metrics.
         repeatable: Whether the call may be sent again when a connection fails: it only reads, or is declared so.
+        body_bytes: How long its body may be; None leaves that to the service.
     """
 
     service: str
     label: str
     repeatable: bool
+    body_bytes: int | None = None
 
 
 def find_route(method: str, path: str) -> Route | None:

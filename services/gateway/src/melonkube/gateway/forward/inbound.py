@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from starlette.types import Receive
 
 from melonkube.contracts.errors import ErrorCode
-from melonkube.kit.errors import MelonError
+from melonkube.kit.errors import BodyTooLarge, MelonError
 
 
 class StalledBody(MelonError):
@@ -20,6 +20,16 @@ class ClientGone(Exception):
     """The client went away before its body was complete."""
 
 
+def check_body(size: int, limit: int | None) -> None:
+    """Let a body of ``size`` bytes pass; without a limit, any.
+
+    Raises:
+        BodyTooLarge: It is over the limit.
+    """
+    if limit is not None and size > limit:
+        raise BodyTooLarge(f"The body of this call may have {limit:,} bytes.")
+
+
 class Inbound:
     """The one reader of a request.
 
@@ -29,11 +39,14 @@ class Inbound:
     Args:
         receive: ASGI's.
         idle_seconds: How long the client may stop in the middle of the body.
+        limit: How many bytes the body may have, None for any number.
     """
 
-    def __init__(self, receive: Receive, idle_seconds: float) -> None:
+    def __init__(self, receive: Receive, idle_seconds: float, limit: int | None = None) -> None:
         self._receive = receive
         self._idle_seconds = idle_seconds
+        self._limit = limit
+        self._size = 0
         self._body_over = asyncio.Event()
         self.fault: MelonError | None = None
         """Why :meth:`stream` gave up, if it did."""
@@ -44,6 +57,7 @@ class Inbound:
         Raises:
             ClientGone: The client went away.
             StalledBody: It stopped sending.
+            BodyTooLarge: It sends more than it may.
         """
         more = True
         while more:
@@ -57,6 +71,12 @@ class Inbound:
                 self._body_over.set()
                 raise ClientGone
             more = message.get("more_body", False)
+            self._size += len(message.get("body", b""))
+            try:
+                check_body(self._size, self._limit)
+            except BodyTooLarge as error:
+                self.fault = error
+                raise
             if message.get("body"):
                 yield message["body"]
         self._body_over.set()

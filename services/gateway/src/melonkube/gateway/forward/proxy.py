@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
 from melonkube.gateway.forward.domain import Route, answer_headers, content_length, find_route, request_headers
-from melonkube.gateway.forward.inbound import ClientGone, Inbound
-from melonkube.gateway.settings import GatewaySettings
+from melonkube.gateway.forward.inbound import ClientGone, Inbound, check_body
+from melonkube.gateway.forward.settings import ForwardSettings
 from melonkube.kit.app import problem_response
 from melonkube.kit.client import REQUEST_ID_HEADER
 from melonkube.kit.context import request_id
@@ -25,10 +25,18 @@ log = get_logger("melonkube.gateway.forward")
 SMALL_BODY = 1 << 20
 """A body up to this size is read whole before the call, so that the call can be repeated; larger ones stream."""
 
+TokenOf = Callable[[str, Scope], str]
+"""Returns the token for the service of that name with which a request is forwarded there."""
+
 _OWNER = Principal("user:owner", DEFAULT_WORKSPACE, frozenset({SCOPE_USER}))
 _NEVER_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _CONNECT_FAILED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _CONNECTION_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
+
+def as_owner(signer: TokenSigner) -> TokenOf:
+    """Return what speaks for the owner, whoever sends the request: who may send one is decided before."""
+    return lambda service, _scope: signer.sign(_OWNER, service)
 
 
 class Forwarder:
@@ -36,13 +44,13 @@ class Forwarder:
 
     Args:
         peers: Address of each service by its name.
-        signer: Makes the tokens that the services ask for.
+        token: Returns the token that goes with a request.
         settings: How long things may take.
     """
 
-    def __init__(self, peers: Mapping[str, str], signer: TokenSigner, settings: GatewaySettings) -> None:
+    def __init__(self, peers: Mapping[str, str], token: TokenOf, settings: ForwardSettings) -> None:
         self._peers = {name: address.rstrip("/") for name, address in peers.items()}
-        self._signer = signer
+        self._token = token
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._streams: set[asyncio.Task[bool]] = set()
@@ -97,7 +105,10 @@ class Forwarder:
         Raises:
             MelonError: It gave no answer, or the request itself was faulty; nothing has been sent.
         """
-        inbound = Inbound(receive, self._settings.idle_body_seconds)
+        declared = content_length(scope["headers"])
+        if declared is not None:
+            check_body(declared, route.body_bytes)
+        inbound = Inbound(receive, self._settings.idle_body_seconds, route.body_bytes)
         exchange = asyncio.create_task(self._exchange(route, scope, inbound, send))
         gone = asyncio.create_task(inbound.gone())
         try:
@@ -174,7 +185,7 @@ class Forwarder:
         length = content_length(scope["headers"])
         if length:
             headers.append(("Content-Length", str(length)))
-        headers.append(("Authorization", f"Bearer {self._signer.sign(_OWNER, route.service)}"))
+        headers.append(("Authorization", f"Bearer {self._token(route.service, scope)}"))
         headers.append((REQUEST_ID_HEADER, request_id.get() or ""))
         waits = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
         return url, {"headers": headers, "allow_redirects": False, "expect100": waits and length != 0}
