@@ -16,7 +16,7 @@ from melonkube.suite import ports
 from melonkube.suite.console import REPEAT_SECONDS, Console
 from melonkube.suite.datadir import DataDir
 from melonkube.suite.logfile import LONGEST_LINE, Notice, RotatingFile, ServiceLog
-from melonkube.suite.plan import SERVICES, STOP_ORDER, STOP_SECONDS, Plan, find_checkout
+from melonkube.suite.plan import MODULES, SERVICES, STOP_ORDER, STOP_SECONDS, WORKER_DOOR, Plan, find_checkout
 from melonkube.suite.restarts import RestartPolicy
 
 ROOT = Path(__file__).parents[2]
@@ -107,9 +107,10 @@ def test_the_checkout_is_found_only_from_inside_one(tmp_path: Path) -> None:
 
 
 def test_the_order_of_the_end_names_every_service() -> None:
-    assert sorted(STOP_ORDER) == list(SERVICES)
+    assert sorted(STOP_ORDER) == sorted([*SERVICES, WORKER_DOOR])
+    assert STOP_ORDER.index("tuner") < STOP_ORDER.index(WORKER_DOOR)
     assert (STOP_ORDER[0], STOP_ORDER[-1]) == ("gateway", "registry")
-    assert STOP_SECONDS.keys() == set(SERVICES)
+    assert STOP_SECONDS.keys() == MODULES.keys() == {*SERVICES, WORKER_DOOR}
 
 
 # The data directory

@@ -31,6 +31,33 @@ def up(
             help="Address to listen on. Beyond loopback MELON_GATEWAY__OWNER_KEY and MELON_GATEWAY__HOSTS are needed.",
         ),
     ] = "127.0.0.1",
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor", envvar="MELON_EXECUTOR", help="Where trials run: local (this machine) or kubernetes."
+        ),
+    ] = "local",
+    advertise_address: Annotated[
+        str | None,
+        typer.Option(
+            "--advertise-address",
+            metavar="HOST[:PORT]",
+            envvar="MELON_ADVERTISE_ADDRESS",
+            help="Kubernetes: address of this machine by which pods reach it.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            envvar="MELON_KUBERNETES__NAMESPACE",
+            help="Kubernetes: where workers run. [default: the kubeconfig's]",
+        ),
+    ] = None,
+    worker_image: Annotated[
+        str | None,
+        typer.Option("--worker-image", envvar="MELON_KUBERNETES__IMAGE", help="Kubernetes: the workers' image."),
+    ] = None,
     ready_fd: Annotated[int | None, typer.Option("--ready-fd", hidden=True)] = None,
     parent_pid: Annotated[int | None, typer.Option("--parent-pid", hidden=True)] = None,
 ) -> None:
@@ -48,6 +75,10 @@ def up(
             port=port,
             host=_resolve(host),
             workers=workers,
+            executor=executor,
+            advertise_address=advertise_address,
+            namespace=namespace,
+            worker_image=worker_image,
             ready_fd=ready_fd,
             parent_pid=parent_pid,
         )

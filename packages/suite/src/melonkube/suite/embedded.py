@@ -13,7 +13,7 @@ from typing import Any, Self
 import psutil
 
 from melonkube.suite.datadir import DataDir
-from melonkube.suite.plan import SERVICES
+from melonkube.suite.plan import MODULES
 
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0
@@ -25,7 +25,7 @@ class SuiteFailed(RuntimeError):
 
 
 class Suite:
-    """The four services and their workers, run beside the caller.
+    """The services and their workers, run beside the caller.
 
         with Suite(folder, workers=2) as suite:
             httpx.get(suite.url)
@@ -132,7 +132,7 @@ class Suite:
         """
         found: dict[str, int] = {}
         for child in _children(self._running().pid):
-            name = next((name for name in SERVICES if f"melonkube.{name}" in _command(child)), None)
+            name = next((name for name, module in MODULES.items() if module in _command(child)), None)
             if name is not None:
                 found[name] = child.pid
         for child in _children(found["tuner"]) if "tuner" in found else ():

@@ -15,10 +15,15 @@ import httpx
 
 from melonkube.suite.console import Console
 from melonkube.suite.logfile import Notice, RotatingFile, ServiceLog
+from melonkube.suite.plan import WORKER_DOOR
 from melonkube.suite.restarts import RestartPolicy
 
 _PIECE = 1 << 16
 _READY_POLL_SECONDS = 0.1
+
+_SIGNS_OF_LIFE = {"gateway": ("/healthz", 200), WORKER_DOOR: ("/", 404)}
+"""Path and status that show a service to be ready, where that is not ``/readyz``: the gateway's own readiness is
+everybody's, and the door for workers has nothing to show."""
 
 
 class Hopeless(Exception):
@@ -85,8 +90,9 @@ class SupervisedService:
 
     Args:
         name: Its name.
+        module: What it runs.
         listener: Its socket; the supervisor's, so that connections wait in it while the service restarts.
-        address: Where ``/readyz`` (the gateway: ``/healthz``, since its readiness is everybody's) answers.
+        address: Where it answers.
         environment: Makes its environment of the descriptor it inherits.
         group: Where it is started.
         log_file: Where its lines go.
@@ -98,6 +104,7 @@ class SupervisedService:
         self,
         name: str,
         *,
+        module: str,
         listener: socket.socket,
         address: str,
         environment: Callable[[int], dict[str, str]],
@@ -107,6 +114,7 @@ class SupervisedService:
         policy: RestartPolicy,
     ) -> None:
         self.name = name
+        self._module = module
         self._listener = listener
         self._address = address
         self._environment = environment
@@ -153,7 +161,7 @@ class SupervisedService:
             sys.executable,
             "-P",
             "-m",
-            f"melonkube.{self.name}",
+            self._module,
             environment=self._environment(descriptor),
             output=output,
             keep=descriptor,
@@ -178,14 +186,14 @@ class SupervisedService:
         return wait
 
     async def _watch_ready(self) -> None:
-        path = "/healthz" if self.name == "gateway" else "/readyz"
+        path, status = _SIGNS_OF_LIFE.get(self.name, ("/readyz", 200))
         host = f"localhost:{self._listener.getsockname()[1]}"
         async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113 - it may wait for a start
             while True:
                 # The connection waits in the socket until the service takes it: the first answer comes at once.
                 with contextlib.suppress(httpx.HTTPError):
                     answer = await client.get(self._address + path, headers={"Host": host})
-                    if answer.status_code == 200:
+                    if answer.status_code == status:
                         self.ready.set()
                         return
                 await asyncio.sleep(_READY_POLL_SECONDS)

@@ -21,13 +21,25 @@ from melonkube.gateway.settings import Settings as GatewaySettings
 from melonkube.kit.process import die_with
 from melonkube.kit.tokens import TokenKey
 from melonkube.sdk.cli.errors import CommandError, ExitCode
+from melonkube.suite.cluster import KUBERNETES, Cluster, Kept, find_cluster, listen_for_workers
 from melonkube.suite.console import Console
 from melonkube.suite.datadir import DataDir
 from melonkube.suite.logfile import RotatingFile
-from melonkube.suite.plan import SERVICES, STOP_ORDER, STOP_SECONDS, Plan, find_checkout
+from melonkube.suite.plan import (
+    MODULES,
+    SERVICES,
+    STOP_ORDER,
+    STOP_SECONDS,
+    WORKER_DOOR,
+    Plan,
+    find_checkout,
+)
 from melonkube.suite.ports import DEFAULT_PORT, listen, listen_for_people, url_of
 from melonkube.suite.restarts import RestartPolicy
 from melonkube.suite.service import Hopeless, ProcessGroup, SupervisedService
+
+LOCAL = "local"
+"""The executor whose workers are processes of this machine."""
 
 SLOW_START_SECONDS = 15.0
 """After how long a start that takes its time is told."""
@@ -41,7 +53,11 @@ class Options:
         data_dir: The data directory.
         port: The public port; None takes 8080 or the next free one, 0 any.
         host: The address the public port is bound to.
-        workers: Trials at once; None: as many as there are cores.
+        workers: Trials at once; None: as many as there are cores, or as the cluster has room for.
+        executor: Where workers run: ``local``, ``kubernetes``, or one that another package brings.
+        advertise_address: Kubernetes: ``HOST[:PORT]`` by which pods reach this machine.
+        namespace: Kubernetes: where workers run; None takes the kubeconfig's.
+        worker_image: Kubernetes: the workers' image.
         ready_fd: Descriptor to which a line is written when everything is ready; it is closed then, or at the end.
         parent_pid: A process with which the suite ends, in order.
     """
@@ -50,6 +66,10 @@ class Options:
     port: int | None = None
     host: str = "127.0.0.1"
     workers: int | None = None
+    executor: str = "local"
+    advertise_address: str | None = None
+    namespace: str | None = None
+    worker_image: str | None = None
     ready_fd: int | None = None
     parent_pid: int | None = None
 
@@ -61,6 +81,7 @@ def run_suite(options: Options, environ: Mapping[str, str] = os.environ, stream:
         CommandError: It cannot run, with the reason; or it was made to stop at once (exit code 130).
     """
     die_with(options.parent_pid, signal.SIGTERM)
+    cluster = _cluster(options, environ)
     folder = DataDir(options.data_dir)
     with folder.locked(), contextlib.ExitStack() as sockets:
         console = Console(stream, RotatingFile(folder.logs / "suite.log"))
@@ -73,8 +94,38 @@ def run_suite(options: Options, environ: Mapping[str, str] = os.environ, stream:
         listeners = {
             name: public if name == "gateway" else sockets.enter_context(listen("127.0.0.1", 0)) for name in SERVICES
         }
+        told: dict[str, str] = {}
+        if cluster is not None:
+            kept = Kept(folder.path)
+            door = sockets.enter_context(listen_for_workers(cluster.host, cluster.port, kept.port))
+            found = door.getsockname()[1]
+            if cluster.port is None and kept.port not in (None, found):
+                console.say(
+                    f"Port {kept.port}, where workers came in the last time, is taken; {found} is used instead."
+                )
+            kept.keep(found)
+            listeners[WORKER_DOOR] = door
+            told = cluster.environment(kept.installation, url_of(door), options.workers)
+            console.say(
+                f"Workers run on Kubernetes: {cluster.server} (context {cluster.context}), namespace "
+                f"{cluster.namespace}; they come in at {url_of(door)}"
+            )
+        elif options.executor != LOCAL:
+            console.say(f"Workers run by the executor {options.executor}.")
         TokenKey.load_or_create(folder.key_file)
-        asyncio.run(Supervisor(options, folder, listeners, console, environ).run())
+        asyncio.run(Supervisor(options, folder, listeners, console, environ, told).run())
+
+
+def _cluster(options: Options, environ: Mapping[str, str]) -> Cluster | None:
+    if options.executor != KUBERNETES:
+        return None
+    return find_cluster(
+        advertise_address=options.advertise_address,
+        namespace=options.namespace,
+        worker_image=options.worker_image,
+        workers=options.workers,
+        environ=environ,
+    )
 
 
 def _check_exposure(public: socket.socket) -> None:
@@ -98,6 +149,7 @@ class Supervisor:
         listeners: The socket of each service.
         console: Where people are told.
         environ: The environment that the services inherit.
+        cluster: What the tuner is told of the cluster that workers run on; empty where there is none.
     """
 
     def __init__(
@@ -107,17 +159,27 @@ class Supervisor:
         listeners: Mapping[str, socket.socket],
         console: Console,
         environ: Mapping[str, str],
+        cluster: Mapping[str, str],
     ) -> None:
         self._options = options
         self._folder = folder
         self._console = console
         self._started_at = datetime.now(UTC)
         self._addresses = {name: url_of(listener) for name, listener in listeners.items()}
-        plan = Plan(folder.path, folder.key_file, self._addresses, options.workers, find_checkout(__file__))
+        plan = Plan(
+            folder.path,
+            folder.key_file,
+            self._addresses,
+            options.workers,
+            find_checkout(__file__),
+            options.executor,
+            cluster,
+        )
         self._group = ProcessGroup()
         self._services = {
             name: SupervisedService(
                 name,
+                module=MODULES[name],
                 listener=listener,
                 address=self._addresses[name],
                 environment=partial(plan.environment, name, parent_pid=os.getpid(), given=environ),
@@ -207,5 +269,5 @@ class Supervisor:
                 process.kill()
 
     async def _end_in_order(self) -> None:
-        for name in STOP_ORDER:
+        for name in (name for name in STOP_ORDER if name in self._services):
             await self._services[name].stop(STOP_SECONDS[name])
