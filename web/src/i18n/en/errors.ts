@@ -46,6 +46,7 @@ export default {
     search_space_invalid: "The search space is not valid. Mend the marked values.",
     parameter_unknown: "There is no such hyperparameter.",
     algorithm_unknown: "There is no such search algorithm.",
+    unschedulable: "No node could take such a worker.",
     trainer_unknown: "There is no such trainer.",
     experiment_finished: "The experiment has already ended.",
     no_completed_trial: "No trial has finished yet. Wait for the first one.",

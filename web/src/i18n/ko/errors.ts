@@ -46,6 +46,7 @@ export default {
     search_space_invalid: "탐색 공간이 올바르지 않습니다. 표시된 값을 고치세요.",
     parameter_unknown: "없는 하이퍼파라미터입니다.",
     algorithm_unknown: "없는 탐색 알고리즘입니다.",
+    unschedulable: "그런 워커를 받을 수 있는 노드가 없습니다.",
     trainer_unknown: "없는 학습기입니다.",
     experiment_finished: "이미 끝난 실험입니다.",
     no_completed_trial: "아직 끝난 시도가 없습니다. 첫 시도를 기다리세요.",

@@ -54,6 +54,7 @@ class ErrorCode(StrEnum):
     SEARCH_SPACE_INVALID = "search_space_invalid"
     PARAMETER_UNKNOWN = "parameter_unknown"
     ALGORITHM_UNKNOWN = "algorithm_unknown"
+    UNSCHEDULABLE = "unschedulable"
     TRAINER_UNKNOWN = "trainer_unknown"
     EXPERIMENT_FINISHED = "experiment_finished"
     NO_COMPLETED_TRIAL = "no_completed_trial"

@@ -167,7 +167,7 @@ def _assemble(
     registry = RegistryClient(peer)
     executor: Executor = find(EXECUTORS)[settings.executor].load()(settings)
     tokens = WorkerTokens(signer, settings.tokens.worker_lifetime_seconds)
-    fleet = Fleet(executor, ledgers, tokens, settings.worker, metrics)
+    fleet = Fleet(executor, ledgers, tokens, settings.worker, metrics, settings.kubernetes.pending_seconds)
     tools = OwnerTools(db, ledgers, fleet, search, metrics, settings.lease, settings.owner)
     return Tuner(
         catalog=catalog,
@@ -175,7 +175,7 @@ def _assemble(
         search=search,
         leases=LeaseService(db, ledgers, bell, fleet, tokens, settings.lease, metrics),
         experiments=ExperimentService(db, ledgers, bell, registry),
-        maker=ExperimentMaker(db, ledgers, bell, Drafter(registry, catalog), registry, executor.slots),
+        maker=ExperimentMaker(db, ledgers, bell, Drafter(registry, catalog), registry, executor),
         trials=TrialService(db, ledgers),
         streams=EventStreams(db, bell),
         fleet=fleet,

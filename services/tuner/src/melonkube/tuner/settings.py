@@ -54,6 +54,8 @@ class KubernetesSettings(BaseModel):
     """Tells this installation's objects from another's in the same namespace."""
     image: str = ""
     """The worker's image."""
+    command: list[str] = ["python", "-m", "melonkube.trainer.worker"]
+    """What it runs."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: list[str] = []
     tuner_url: str | None = None
@@ -75,6 +77,8 @@ class KubernetesSettings(BaseModel):
     """A Kueue queue for experiments that name none."""
     max_workers: int = Field(default=1000, ge=1)
     """Workers at once, over all experiments."""
+    parallelism: int = Field(default=8, ge=1)
+    """Workers of an experiment that does not say how many."""
     pending_seconds: float = Field(default=600.0, gt=0)
     """How long an experiment may wait for an image or a node before it fails with the reason."""
     node_lost_seconds: int = Field(default=20, ge=0)

@@ -48,5 +48,5 @@ async def list_trainers(_user: User, catalog: Annotated[Catalog, Depends(_catalo
 
 @router.get("/executor")
 async def get_executor(_user: User, executor: Annotated[Executor, Depends(_executor)]) -> ExecutorInfo:
-    """Where workers run, how many there may be and how many there are."""
-    return ExecutorInfo(name=executor.name, slots=executor.slots, busy=len(executor.workers()))
+    """Where workers run, how many there may be and are; on a cluster, its nodes and what they have left."""
+    return await executor.info()

@@ -163,7 +163,7 @@ class Owner:
             if lease.state != OPEN:
                 continue
             if self._expired(lease, now):
-                cause, reason = Cause.LEASE_LOST, None
+                cause, reason = self._tools.fleet.explain(lease.worker_id)
             elif self._hung(lease, spec, now):
                 cause, reason = Cause.DEADLINE, "It ran past its deadline and did not end by itself."
             else:
@@ -189,7 +189,7 @@ class Owner:
             self._ended_workers = True
             fleet.end(spec.id, but=frozenset(lease.worker_id for lease in held))
         phase = None if row.phase is None else Phase(row.phase)
-        fleet.want(spec, workers_wanted(state, phase, standing(row, now), spec.budget, spec.parallelism))
+        fleet.want(spec, self._epoch, workers_wanted(state, phase, standing(row, now), spec.budget, spec.parallelism))
 
     # Suggestions ahead.
 

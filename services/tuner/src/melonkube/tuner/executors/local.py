@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from melonkube.contracts.experiments import Cause
+from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
 from melonkube.contracts.ids import new_id
 from melonkube.kit.logs import get_logger
 from melonkube.tuner.executors.exits import explain, oom_kills
-from melonkube.tuner.executors.protocol import CannotStart, OnExit, WorkerExit, WorkerOrder
+from melonkube.tuner.executors.protocol import CannotStart, OnChange, OnExit, Plight, WorkerExit, WorkerOrder
 from melonkube.tuner.settings import Settings
 
 log = get_logger("melonkube.tuner.local")
@@ -50,10 +50,24 @@ class LocalExecutor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._closed = asyncio.Event()
 
+    outlives: ClassVar[bool] = False
+    parallelism: ClassVar[int | None] = None
+
     @property
     def slots(self) -> int | None:
         """How many workers may run at once."""
         return self._settings.slots
+
+    async def open(self, _on_exit: OnExit, _on_change: OnChange) -> None:
+        """Begin: there are no workers yet."""
+
+    def name_worker(self, experiment_id: str, epoch: int, number: int) -> str:
+        """Return a worker's id, which tells the replica and its incarnation."""
+        return f"{self.prefix}{experiment_id.replace('-', '')[-12:]}-{epoch}-{number}"
+
+    def owns(self, worker_id: str) -> bool:
+        """Whether a worker is this incarnation's."""
+        return worker_id.startswith(self.prefix)
 
     def died_before(self, worker_id: str) -> bool:
         """Whether a worker died with an earlier process of this replica."""
@@ -62,6 +76,32 @@ class LocalExecutor:
     def workers(self) -> frozenset[str]:
         """Return the workers that are alive."""
         return frozenset(self._workers)
+
+    def workers_of(self, experiment_id: str) -> frozenset[str]:
+        """Return an experiment's workers that are alive."""
+        return frozenset(name for name, each in self._workers.items() if each.order.experiment_id == experiment_id)
+
+    def experiments(self) -> dict[str, str]:
+        """Return the experiments that have workers, with their workspaces."""
+        return {each.order.experiment_id: each.order.workspace_id for each in self._workers.values()}
+
+    def plight(self, worker_id: str) -> Plight | None:
+        """Return what stands in a worker's way: a process is simply there."""
+        return None
+
+    def refusal(self, spec: WorkerSpec) -> str | None:
+        """Return why a worker cannot be as asked: a process of this machine takes what it gets."""
+        asked = sorted(name for name in spec.model_fields_set if getattr(spec, name) and name != "env")
+        if not asked:
+            return None
+        return f"Workers are processes of this machine here: {', '.join(asked)} cannot be chosen. Leave it out."
+
+    async def info(self) -> ExecutorInfo:
+        """Return how many slots there are."""
+        return ExecutorInfo(name=self.name, slots=self.slots, busy=len(self._workers))
+
+    async def forget(self, experiment_id: str) -> None:
+        """Drop what is kept for an experiment: nothing is."""
 
     async def start(self, order: WorkerOrder, on_exit: OnExit) -> None:
         """Start a worker process.
@@ -133,7 +173,7 @@ class LocalExecutor:
         }
         if order.request_id is not None:
             given["MELON_REQUEST_ID"] = order.request_id
-        return kept | given
+        return {**kept, **order.spec.env, **given}
 
     async def _watch(self, worker: _Worker, reading: int) -> None:
         """Read what the process writes until it has ended, then tell how it ended."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from melonkube.contracts.experiments import Cause
+from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class WorkerOrder:
     token: str
     trials: str
     request_id: str | None = None
+    spec: WorkerSpec = field(default_factory=WorkerSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,18 @@ class WorkerExit:
     tail: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Plight:
+    """What stands in a worker's way: it cannot begin, or is not heard of."""
+
+    cause: Cause
+    reason: str
+
+
 OnExit = Callable[[WorkerExit], Awaitable[None]]
+
+OnChange = Callable[[], None]
+"""Is called when something about some worker changed that :meth:`Executor.plight` may tell."""
 
 
 class CannotStart(Exception):
@@ -55,8 +67,25 @@ class Executor(Protocol):
         ...
 
     @property
-    def prefix(self) -> str:
-        """Beginning of the ids of this incarnation's workers."""
+    def parallelism(self) -> int | None:
+        """How many workers an experiment is given that does not say how many; None: as many as there are slots."""
+        ...
+
+    @property
+    def outlives(self) -> bool:
+        """Whether workers go on when the tuner ends, for the next one to find them."""
+        ...
+
+    async def open(self, on_exit: OnExit, on_change: OnChange) -> None:
+        """Begin; return when it is known which workers there are already. ``on_exit`` is for those."""
+        ...
+
+    def name_worker(self, experiment_id: str, epoch: int, number: int) -> str:
+        """Return a worker's id: for one owner's epoch and its count of workers, never the same as another's."""
+        ...
+
+    def owns(self, worker_id: str) -> bool:
+        """Whether a worker is one that :meth:`workers` would tell if it were alive."""
         ...
 
     def died_before(self, worker_id: str) -> bool:
@@ -65,6 +94,30 @@ class Executor(Protocol):
 
     def workers(self) -> frozenset[str]:
         """Return the workers that are alive."""
+        ...
+
+    def workers_of(self, experiment_id: str) -> frozenset[str]:
+        """Return an experiment's workers that are alive."""
+        ...
+
+    def experiments(self) -> dict[str, str]:
+        """Return the experiments that have workers, with their workspaces."""
+        ...
+
+    def plight(self, worker_id: str) -> Plight | None:
+        """Return what stands in a worker's way, None if nothing is known to."""
+        ...
+
+    def refusal(self, spec: WorkerSpec) -> str | None:
+        """Return why no worker could ever be as ``spec`` asks, a sentence; None if one could."""
+        ...
+
+    async def info(self) -> ExecutorInfo:
+        """Return where workers run, and what is left there."""
+        ...
+
+    async def forget(self, experiment_id: str) -> None:
+        """Drop what is kept for an experiment that has no workers and needs none."""
         ...
 
     async def start(self, order: WorkerOrder, on_exit: OnExit) -> None:
@@ -80,5 +133,5 @@ class Executor(Protocol):
         ...
 
     async def close(self, grace_seconds: float) -> None:
-        """End every worker, all at once, in the same way."""
+        """End every worker, all at once, in the same way; those that outlive the tuner are let be."""
         ...

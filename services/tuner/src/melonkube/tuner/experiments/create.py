@@ -11,6 +11,7 @@ from secrets import randbelow
 
 from sqlalchemy.exc import IntegrityError
 
+from melonkube.contracts.errors import ErrorCode, ProblemItem
 from melonkube.contracts.experiments import (
     DIRECTIONS,
     TASK_METRICS,
@@ -26,15 +27,16 @@ from melonkube.contracts.models import TAG_EXPERIMENT_NAME, TAG_SEED
 from melonkube.contracts.runs import RunCreate
 from melonkube.kit.context import request_id
 from melonkube.kit.db import Database
-from melonkube.kit.errors import MelonError
+from melonkube.kit.errors import InvalidRequest, MelonError
 from melonkube.kit.idempotency import fingerprint, recall, remember
 from melonkube.tabular.split import Split, make_split, write_split
 from melonkube.tuner.engine.ledger import Ledger, Ledgers
 from melonkube.tuner.events.bell import NEW, Bell
+from melonkube.tuner.executors.protocol import Executor
 from melonkube.tuner.experiments import repository
 from melonkube.tuner.experiments.domain import resolve_budget
 from melonkube.tuner.experiments.draft import Draft, Drafter, Wish
-from melonkube.tuner.experiments.inference import choose_depth, choose_parallelism, default_stem, numbered
+from melonkube.tuner.experiments.inference import choose_depth, choose_parallelism, default_stem, numbered, pointer
 from melonkube.tuner.experiments.spec import SPLIT_PATH, ExperimentSpec
 from melonkube.tuner.experiments.views import experiment_view
 from melonkube.tuner.outbox import repository as outbox
@@ -69,14 +71,14 @@ class ExperimentMaker:
         bell: Bell,
         drafter: Drafter,
         registry: RegistryClient,
-        slots: int | None,
+        executor: Executor,
     ) -> None:
         self._db = db
         self._ledgers = ledgers
         self._bell = bell
         self._drafter = drafter
         self._registry = registry
-        self._slots = slots
+        self._executor = executor
 
     async def suggest(self, workspace_id: str, request: SuggestionRequest) -> Suggestion:
         """Return what would be chosen, without making anything."""
@@ -89,7 +91,7 @@ class ExperimentMaker:
             columns=draft.columns,
             search_space=draft.search_space,
             budget=resolve_budget(Budget()),
-            parallelism=choose_parallelism(None, self._slots),
+            parallelism=choose_parallelism(None, self._executor.slots, self._executor.parallelism),
             warnings=draft.report.warnings,
         )
 
@@ -105,6 +107,13 @@ class ExperimentMaker:
         if known is not None:
             return known, False
         request = asked.request
+        refusal = self._executor.refusal(request.worker)
+        if refusal is not None:
+            raise InvalidRequest(
+                refusal,
+                code=ErrorCode.UNSCHEDULABLE,
+                errors=[ProblemItem(pointer=pointer("worker"), code=ErrorCode.UNSCHEDULABLE, detail=refusal)],
+            )
         draft = await self._drafter.draft(
             asked.workspace_id,
             Wish(
@@ -146,7 +155,7 @@ class ExperimentMaker:
 
     def _spec(self, asked: Asked, draft: Draft, split: Split, split_sha256: str, seed: int) -> ExperimentSpec:
         request, dataset = asked.request, draft.dataset
-        parallelism = choose_parallelism(request.parallelism, self._slots)
+        parallelism = choose_parallelism(request.parallelism, self._executor.slots, self._executor.parallelism)
         return ExperimentSpec(
             id=new_id(),
             workspace_id=asked.workspace_id,

@@ -106,14 +106,14 @@ def choose_metric(task: Task, asked: Metric | None) -> tuple[Metric, ProblemItem
     )
 
 
-def choose_parallelism(asked: int | None, slots: int | None) -> int:
-    """Return how many trials run at once: what was asked for, no more than there are slots.
+def choose_parallelism(asked: int | None, slots: int | None, usual: int | None = None) -> int:
+    """Return how many trials run at once: what was asked for, else the usual, no more than there are slots.
 
     Where no slot is this service's own, workers come from elsewhere and nothing bounds them.
     """
     if not slots:
-        return asked or 1
-    return min(asked or slots, slots)
+        return asked or usual or 1
+    return min(asked or usual or slots, slots)
 
 
 def choose_depth(parallelism: int) -> int:

@@ -1,0 +1,468 @@
+"""Workers as Jobs: one Job is one incarnation of a worker. What is known of them comes from shared informers alone.
+
+A Job never repeats its pod; its successor is made by the fleet when the worker has ended or its lease was lost,
+because the Job controller waits for the pod of a lost node, which nobody ends. Workers outlive the tuner: a new one
+finds the Jobs that are there and goes on with them.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
+from melonkube.kit.logs import get_logger
+from melonkube.tuner.executors.kubernetes import causes, manifests, nodes
+from melonkube.tuner.executors.kubernetes.api import ApiFailed, KubeApi
+from melonkube.tuner.executors.kubernetes.informer import Informer
+from melonkube.tuner.executors.kubernetes.manifests import EXPERIMENT, WORKER, WORKSPACE, Object
+from melonkube.tuner.executors.protocol import CannotStart, OnChange, OnExit, Plight, WorkerExit, WorkerOrder
+from melonkube.tuner.settings import Settings
+
+log = get_logger("melonkube.tuner.kubernetes")
+
+_TAIL_LINES = 50
+_TEND_SECONDS = 1.0
+_FORCE_SECONDS = 3.0
+"""A pod that is still there so long after its grace is removed by force."""
+_FORCE_AGAIN_SECONDS = 10.0
+_START_TRIES = 5
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+_NO_POD_SECONDS = 15.0
+_PODS_SECONDS = 10.0
+_OUTSIDE = (Cause.WORKER_KILLED, Cause.PREEMPTED, None)
+
+
+@dataclass
+class _Worker:
+    worker_id: str
+    workspace_id: str
+    experiment_id: str
+    began: float
+    on_exit: OnExit
+    pod: Object | None = None
+    job: bool = False
+    asked_to_end: bool = False
+    ending: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    forced: float = 0.0
+
+
+class KubernetesExecutor:
+    """Jobs in one namespace, told from other installations' by their labels."""
+
+    name: ClassVar[str] = "kubernetes"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._own = settings.kubernetes
+        self._grace = settings.worker.release_seconds + 2.0
+        self._addresses = (
+            (self._own.tuner_url or settings.peers.tuner).rstrip("/"),
+            (self._own.registry_url or settings.peers.registry).rstrip("/"),
+        )
+        installation = hashlib.sha256(self._own.installation.encode()).hexdigest()[:6]
+        self._prefix = f"melon-{installation}-"
+        self._workers: dict[str, _Worker] = {}
+        self._tokens: dict[str, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._finishing: set[asyncio.Task[None]] = set()
+        self._secrets: dict[str, asyncio.Lock] = {}
+        self._closed = False
+        self._all_pods: tuple[float, list[Object]] = (-1e9, [])
+        self._api: KubeApi | None = None
+        self._namespace = ""
+        self._on_exit: OnExit | None = None
+        self._on_change: OnChange = lambda: None
+        self._jobs: Informer | None = None
+        self._pods: Informer | None = None
+        self._nodes: Informer | None = None
+
+    @property
+    def slots(self) -> int | None:
+        """How many workers may run at once."""
+        return self._own.max_workers
+
+    @property
+    def parallelism(self) -> int | None:
+        """How many workers an experiment is given that does not say how many."""
+        return self._own.parallelism
+
+    @property
+    def outlives(self) -> bool:
+        """Whether workers go on when the tuner ends."""
+        return not self._own.end_with_tuner
+
+    async def open(self, on_exit: OnExit, on_change: OnChange) -> None:
+        """Connect, and return when it is known which workers there are.
+
+        Raises:
+            NoCluster: No cluster is configured.
+        """
+        self._on_exit, self._on_change = on_exit, on_change
+        self._api = await KubeApi.connect()
+        self._namespace = self._own.namespace or self._api.namespace
+        chosen = manifests.selector(self._own)
+        self._jobs = Informer(self._api, self._path("jobs"), chosen, self._job_changed)
+        self._pods = Informer(self._api, self._path("pods"), chosen, self._pod_changed)
+        self._nodes = Informer(self._api, "/api/v1/nodes", "", lambda _node, _gone: None)
+        # Pods first: whoever adopts a Job looks for its pod.
+        self._tasks = [asyncio.create_task(self._pods.run(), name="pods")]
+        await self._pods.synced.wait()
+        self._tasks += [
+            asyncio.create_task(self._jobs.run(), name="jobs"),
+            asyncio.create_task(self._nodes.run(), name="nodes"),
+            asyncio.create_task(self._tend(), name="tend"),
+        ]
+        await asyncio.gather(self._jobs.synced.wait(), self._nodes.synced.wait())
+        log.info("cluster", address=self._api.address, namespace=self._namespace, workers=len(self._workers))
+
+    def name_worker(self, experiment_id: str, epoch: int, number: int) -> str:
+        """Return the name of a worker: of its Job, too. Never given twice, as an epoch is not."""
+        return f"{self._prefix}{experiment_id.replace('-', '')[-16:]}-{epoch}-{number}"
+
+    def owns(self, worker_id: str) -> bool:
+        """Whether a worker is this executor's."""
+        return worker_id.startswith(self._prefix)
+
+    def died_before(self, worker_id: str) -> bool:
+        """Whether a worker died with an earlier process: none does."""
+        return False
+
+    def workers(self) -> frozenset[str]:
+        """Return the workers that are alive."""
+        return frozenset(self._workers)
+
+    def workers_of(self, experiment_id: str) -> frozenset[str]:
+        """Return an experiment's workers that are alive."""
+        return frozenset(name for name, each in self._workers.items() if each.experiment_id == experiment_id)
+
+    def experiments(self) -> dict[str, str]:
+        """Return the experiments that have anything here, with their workspaces."""
+        return {each.experiment_id: each.workspace_id for each in self._workers.values()}
+
+    def plight(self, worker_id: str) -> Plight | None:
+        """Return why a worker cannot begin, or is not heard of; None if nothing is known against it."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return None
+        if worker.pod is None:
+            if asyncio.get_running_loop().time() - worker.began < _NO_POD_SECONDS:
+                return None
+            return Plight(
+                Cause.UNSCHEDULABLE,
+                "Kubernetes has made no pod for the worker: a quota, an admission rule or a queue holds it back.",
+            )
+        node = self._node_of(worker.pod)
+        if node is not None and not nodes.is_ready(node):
+            return Plight(Cause.NODE_LOST, f"The node {node['metadata']['name']} was lost.")
+        found = causes.obstacle(worker.pod)
+        return None if found is None else Plight(found.cause, found.reason)
+
+    def refusal(self, spec: WorkerSpec) -> str | None:
+        """Return why no worker could ever run as asked, None if one could or it cannot be known."""
+        if self._own.autoscaled or self._nodes is None or self._nodes.forbidden or not self._nodes.synced.is_set():
+            return None
+        return nodes.misfit(self._own, spec, list(self._nodes.objects.values()))
+
+    async def info(self) -> ExecutorInfo:
+        """Return what runs where."""
+        found = None
+        if self._nodes is not None and not self._nodes.forbidden:
+            pods = await self._pods_everywhere()
+            ours = Counter(self._node_name(each.pod) for each in self._workers.values() if each.pod is not None)
+            found = [
+                nodes.describe(
+                    node,
+                    [pod for pod in pods if self._node_name(pod) == node["metadata"]["name"]],
+                    ours[node["metadata"]["name"]],
+                    self._own.gpu_resource,
+                )
+                for node in sorted(self._nodes.objects.values(), key=lambda each: each["metadata"]["name"])
+            ]
+        return ExecutorInfo(
+            name=self.name, slots=self.slots, busy=len(self._workers), namespace=self._namespace, nodes=found
+        )
+
+    async def start(self, order: WorkerOrder, on_exit: OnExit) -> None:
+        """Make a worker's Job. A repeat after an answer that was lost finds the one that was made.
+
+        Raises:
+            CannotStart: The cluster will not have it, or cannot be reached.
+        """
+        if self._closed:
+            raise CannotStart("The executor is closed.")
+        now = asyncio.get_running_loop().time()
+        worker = _Worker(order.worker_id, order.workspace_id, order.experiment_id, now, on_exit)
+        self._workers[order.worker_id] = worker
+        try:
+            await self._hold_token(order)
+            body = manifests.job(self._own, order, self._addresses, self._grace)
+            await self._persist("POST", self._path("jobs"), body, settled=("AlreadyExists",))
+        except ApiFailed as error:
+            if not worker.ended.is_set() and not worker.job:
+                del self._workers[order.worker_id]
+            raise CannotStart(f"Kubernetes will not have the worker: {error}") from error
+        worker.job = True
+        log.info("worker made", worker_id=order.worker_id, experiment_id=order.experiment_id)
+
+    async def end(self, worker_id: str, grace_seconds: float) -> None:
+        """Delete a worker's Job and pod; by force after the grace. Returns when both are gone."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return
+        worker.asked_to_end = True
+        node = None if worker.pod is None else self._node_of(worker.pod)
+        grace = grace_seconds if node is None or nodes.is_ready(node) else 0.0
+        pause = _FIRST_PAUSE
+        while not worker.ended.is_set():
+            try:
+                if worker.pod is not None:
+                    await self._delete_pod(worker, grace)
+                await self._delete_job(worker_id)
+            except ApiFailed as error:
+                log.warning("worker cannot be deleted yet", worker_id=worker_id, reason=str(error))
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE, pause * 2)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace + _FORCE_SECONDS):
+                    await worker.ended.wait()
+            grace = 0.0
+
+    async def forget(self, experiment_id: str) -> None:
+        """Drop what an experiment that needs no workers any more has left."""
+        self._tokens.pop(experiment_id, None)
+        path = f"{self._path('secrets')}/{manifests.secret_name(self._own, experiment_id)}"
+        with suppress(ApiFailed):
+            await self._call("DELETE", path)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Let the workers be, or end them if they are to end with the tuner; then disconnect."""
+        self._closed = True
+        if not self.outlives:
+            await asyncio.gather(*(self.end(worker_id, grace_seconds) for worker_id in list(self._workers)))
+            while self._finishing:
+                await asyncio.wait(list(self._finishing))
+            await asyncio.gather(*(self.forget(each) for each in list(self._tokens)))
+        tasks = [*self._tasks, *self._finishing]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._api is not None:
+            await self._api.close()
+
+    # What the cluster tells.
+
+    def _job_changed(self, job: Object, gone: bool) -> None:
+        worker = self._known(job, adopt=not gone)
+        if worker is None:
+            return
+        worker.job = not gone
+        if gone and worker.pod is None:
+            self._finish(worker)
+
+    def _pod_changed(self, pod: Object, gone: bool) -> None:
+        worker = self._known(pod, adopt=False)
+        if worker is None:
+            return
+        worker.pod = pod
+        if gone or causes.ended(pod):
+            self._finish(worker)
+        self._on_change()
+
+    def _known(self, each: Object, *, adopt: bool) -> _Worker | None:
+        """Return the worker an object belongs to; a Job of an unknown one was made by an earlier tuner."""
+        given = each["metadata"].get("labels", {})
+        worker_id = given.get(WORKER, "")
+        worker = self._workers.get(worker_id)
+        if worker is not None or not adopt or self._on_exit is None or not self.owns(worker_id):
+            return worker
+        if each["metadata"].get("deletionTimestamp"):
+            return None
+        now = asyncio.get_running_loop().time()
+        worker = _Worker(worker_id, given.get(WORKSPACE, ""), given.get(EXPERIMENT, ""), now, self._on_exit)
+        self._workers[worker_id] = worker
+        pods = self._pods.objects.values() if self._pods is not None else ()
+        worker.pod = next((pod for pod in pods if pod["metadata"].get("labels", {}).get(WORKER) == worker_id), None)
+        log.info("worker adopted", worker_id=worker_id, experiment_id=worker.experiment_id)
+        if worker.pod is not None and causes.ended(worker.pod):
+            self._finish(worker)
+        return worker
+
+    def _finish(self, worker: _Worker) -> None:
+        if worker.ending:
+            return
+        worker.ending = True
+        task = asyncio.create_task(self._settle(worker), name=f"settle {worker.worker_id}")
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def _settle(self, worker: _Worker) -> None:
+        """Tell how a worker ended, then remove its Job: in this order, so that a crash in between tells it again."""
+        tail: list[str] = []
+        found = causes.End(Cause.WORKER_KILLED, "The worker's Job was deleted from outside.")
+        if worker.pod is not None:
+            if causes.exit_code(worker.pod) is not None:
+                tail = await self._tail(worker.pod)
+            found = causes.end(worker.pod, tail)
+        cause, reason = found.cause, found.reason
+        if worker.asked_to_end and cause in _OUTSIDE:
+            cause, reason = (Cause.RELEASED, None) if cause is not None else (None, None)
+        del self._workers[worker.worker_id]
+        worker.ended.set()
+        log.info("worker ended", worker_id=worker.worker_id, cause=cause)
+        try:
+            await worker.on_exit(
+                WorkerExit(worker.worker_id, worker.workspace_id, worker.experiment_id, cause, reason, tail)
+            )
+        except Exception:
+            log.exception("what follows a worker's end failed", worker_id=worker.worker_id)
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._delete_job(worker.worker_id)
+                return
+            except ApiFailed as error:
+                log.warning("a Job cannot be deleted yet", worker_id=worker.worker_id, reason=str(error))
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _tail(self, pod: Object) -> list[str]:
+        """Return the last lines a worker wrote; none where they cannot be had any more."""
+        path = f"{self._path('pods')}/{pod['metadata']['name']}/log"
+        try:
+            said = await self._cluster.text(path, {"tailLines": str(_TAIL_LINES), "container": manifests.CONTAINER})
+        except ApiFailed as error:
+            log.info("the last lines cannot be read", pod=pod["metadata"]["name"], reason=str(error))
+            return []
+        return [line.replace("\0", "").rstrip()[:2000] for line in said.splitlines()][-_TAIL_LINES:]
+
+    async def _tend(self) -> None:
+        """Remove by force the pods that their node, being lost, does not end."""
+        while True:
+            await asyncio.sleep(_TEND_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for worker in list(self._workers.values()):
+                overdue = worker.pod is not None and _overdue_seconds(worker.pod) > _FORCE_SECONDS
+                if not overdue or now - worker.forced < _FORCE_AGAIN_SECONDS:
+                    continue
+                worker.forced = now
+                log.warning("a pod does not end, so it is removed by force", worker_id=worker.worker_id)
+                with suppress(ApiFailed):
+                    await self._delete_pod(worker, 0.0)
+
+    # What is asked of the cluster.
+
+    @property
+    def _cluster(self) -> KubeApi:
+        if self._api is None:
+            raise ApiFailed(0, "Unreachable", "The executor has not been opened.")
+        return self._api
+
+    def _path(self, kind: str) -> str:
+        group = "/apis/batch/v1" if kind == "jobs" else "/api/v1"
+        return f"{group}/namespaces/{self._namespace}/{kind}"
+
+    async def _call(self, method: str, path: str, body: Object | None = None) -> Object:
+        return await self._cluster.call(method, path, body=body)
+
+    async def _persist(self, method: str, path: str, body: Object, settled: tuple[str, ...] = ()) -> None:
+        """Call until there is an answer, a few times; ``settled`` are refusals that mean it is done."""
+        pause = _FIRST_PAUSE
+        for left in reversed(range(_START_TRIES)):
+            try:
+                await self._call(method, path, body)
+                return
+            except ApiFailed as error:
+                if error.reason in settled:
+                    return
+                if not error.passing or not left:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _hold_token(self, order: WorkerOrder) -> None:
+        """Have the experiment's Secret hold its newest token."""
+        async with self._secrets.setdefault(order.experiment_id, asyncio.Lock()):
+            if self._tokens.get(order.experiment_id) == order.token:
+                return
+            body = manifests.secret(self._own, order.experiment_id, order.workspace_id, order.token)
+            try:
+                await self._persist("POST", self._path("secrets"), body)
+            except ApiFailed as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                path = f"{self._path('secrets')}/{body['metadata']['name']}"
+                await self._persist("PATCH", path, {"data": body["data"]})
+            self._tokens[order.experiment_id] = order.token
+
+    async def _delete_job(self, worker_id: str) -> None:
+        # In the foreground, the Job goes last: when it is gone, so is a pod that was not seen yet.
+        with suppress_missing():
+            await self._call("DELETE", f"{self._path('jobs')}/{worker_id}", {"propagationPolicy": "Foreground"})
+
+    async def _delete_pod(self, worker: _Worker, grace_seconds: float) -> None:
+        if worker.pod is None:
+            return
+        path = f"{self._path('pods')}/{worker.pod['metadata']['name']}"
+        uid = worker.pod["metadata"]["uid"]
+        with suppress_missing():
+            await self._call(
+                "DELETE", path, {"gracePeriodSeconds": round(grace_seconds), "preconditions": {"uid": uid}}
+            )
+
+    async def _pods_everywhere(self) -> list[Object]:
+        """Return the pods of all namespaces, as of some seconds ago; ours alone where more is not allowed."""
+        now = asyncio.get_running_loop().time()
+        if now - self._all_pods[0] < _PODS_SECONDS:
+            return self._all_pods[1]
+        found: list[Object] = []
+        query = {
+            "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed",
+            "limit": "500",
+            "resourceVersion": "0",
+        }
+        try:
+            while True:
+                page = await self._cluster.call("GET", "/api/v1/pods", query)
+                found += page["items"]
+                token = page["metadata"].get("continue")
+                if not token:
+                    break
+                query = {**query, "continue": token}
+                query.pop("resourceVersion", None)
+        except ApiFailed:
+            found = [each.pod for each in self._workers.values() if each.pod is not None]
+        self._all_pods = (now, found)
+        return found
+
+    def _node_name(self, pod: Object) -> str:
+        return str(pod.get("spec", {}).get("nodeName", ""))
+
+    def _node_of(self, pod: Object) -> Object | None:
+        name = self._node_name(pod)
+        return None if self._nodes is None or not name else self._nodes.objects.get(f"/{name}")
+
+
+class suppress_missing:
+    """Takes it for done when what is to be deleted is not there, or is another of the name already."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Swallow the one refusal."""
+        return isinstance(error, ApiFailed) and error.status in (404, 409)
+
+
+def _overdue_seconds(pod: Object) -> float:
+    """Return by how much a pod that is being deleted is over its grace; negative or zero while it is not."""
+    due = pod["metadata"].get("deletionTimestamp")
+    if due is None:
+        return 0.0
+    return (datetime.now(UTC) - datetime.fromisoformat(due)).total_seconds()
