@@ -31,6 +31,11 @@ def system(standin: Standin, _request: Recorded, _parts: tuple[str, ...]) -> Rep
     return Reply(body={"version": "0.1.0", "services": standin.services, "workers": 2, "started_at": NOW})
 
 
+@route("GET", f"{BASE}/executor")
+def executor(standin: Standin, _request: Recorded, _parts: tuple[str, ...]) -> Reply:
+    return Reply(body=standin.executor)
+
+
 @route("POST", f"{BASE}/datasets")
 def upload(standin: Standin, request: Recorded, _parts: tuple[str, ...]) -> Reply:
     key = request.headers["idempotency-key"]
@@ -169,6 +174,7 @@ def create_experiment(standin: Standin, request: Recorded, _parts: tuple[str, ..
         "seed": body.get("seed", 1),
         "parallelism": 2,
         "trials_per_worker": "auto",
+        "worker": body.get("worker", {}),
         "budget": budget,
         "trials": {"total": budget.get("max_trials")},
         "elapsed_seconds": 1.5,

@@ -115,6 +115,7 @@ class Standin:
         self.models: dict[str, dict[str, Any]] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.services = [{"name": name, "ready": True} for name in ("gateway", "registry", "tuner", "serving")]
+        self.executor: dict[str, Any] = {"name": "local", "slots": 2, "busy": 1}
         self.signature: dict[str, Any] = {}
         self.on_poll: Callable[[str], None] = lambda path: None
         self.changed = threading.Condition()

@@ -1,6 +1,7 @@
 """Every command of the command line: what it calls, what it says, where, and its exit code."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,51 @@ def test_status(server: Standin, melon: Melon) -> None:
     shown = melon("status")
     assert server.url in shown.out
     assert "2 workers" in shown.out
+
+
+def node(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "ready": True,
+        "schedulable": True,
+        "cpu": 4,
+        "memory_bytes": 8 << 30,
+        "free_cpu": 1.25,
+        "free_memory_bytes": 3 << 29,
+        "workers": 3,
+        **more,
+    }
+
+
+def test_status_shows_the_nodes_and_what_they_have_left(server: Standin, melon: Melon) -> None:
+    nodes = [node("node-1"), node("node-2", schedulable=False), node("node-3", ready=False, schedulable=False)]
+    server.executor = {"name": "kubernetes", "slots": None, "busy": 3, "namespace": "team-a", "nodes": nodes}
+    assert answer(melon("status", "-o", "json"))["executor"]["nodes"][0]["free_cpu"] == 1.25
+    shown = melon("status").out
+    assert "Workers: 3 at work (kubernetes, namespace team-a)" in shown
+    lines = [line for line in shown.splitlines() if line.startswith(("NODE", "node-"))]
+    assert [re.split(r"  +", line) for line in lines] == [
+        ["NODE", "STATE", "WORKERS", "CPU LEFT", "MEMORY LEFT"],
+        ["node-1", "ready", "3", "1.25 of 4", "1.5 GiB of 8.0 GiB"],
+        ["node-2", "takes no pods", "3", "1.25 of 4", "1.5 GiB of 8.0 GiB"],
+        ["node-3", "not ready", "3", "1.25 of 4", "1.5 GiB of 8.0 GiB"],
+    ]
+    server.executor["nodes"] = [node("node-1", gpu=2, free_gpu=1)]
+    assert "1 of 2" in melon("status").out
+    server.executor["nodes"] = None
+    assert "its nodes cannot be seen" in melon("status").out
+
+
+def test_status_where_the_tuner_does_not_say_where_workers_run(server: Standin, melon: Melon) -> None:
+    assert "Workers: 1 of 2 at work (local)" in melon("status").out
+    server.faults = [Fault("GET", ".*/executor", "refuse", 500)]
+    found = melon("status", "-o", "json")
+    assert (found.code, json.loads(found.out)["executor"]) == (0, None)
+    assert "Where workers run is not known: Not just now." in found.err
+    server.services[2] = {"name": "tuner", "ready": False, "detail": "It does not answer."}
+    before = len(server.sent("GET", "/api/v1/executor"))
+    assert melon("status").code == 1
+    assert len(server.sent("GET", "/api/v1/executor")) == before
 
 
 @pytest.mark.parametrize("form", ["json", "table"])

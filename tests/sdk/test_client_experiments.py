@@ -47,6 +47,7 @@ def test_an_experiment_of_all_arguments(server: Standin, client: Client, dataset
         trials_per_worker=1,
         baseline=False,
         budget=Budget(max_trials=5),
+        worker={"cpu": 2, "node_selector": {"disk": "ssd"}},
         idempotency_key="mine",
     )
     assert server.requests[-1].headers["idempotency-key"] == "mine"
@@ -71,6 +72,7 @@ def test_an_experiment_of_all_arguments(server: Standin, client: Client, dataset
         "trials_per_worker": 1,
         "baseline": False,
         "budget": {"max_trials": 5},
+        "worker": {"cpu": 2, "node_selector": {"disk": "ssd"}},
     }
 
 

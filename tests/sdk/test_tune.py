@@ -8,6 +8,7 @@ import pytest
 
 from melonkube.sdk.cli.errors import CommandError
 from melonkube.sdk.cli.experiment_file import merge, parse_kinds, read_mapping
+from melonkube.sdk.cli.worker_options import parse_cpu, parse_memory
 from tests.sdk.conftest import Melon
 from tests.sdk.routes import result
 from tests.sdk.standin import Standin
@@ -75,6 +76,95 @@ def test_all_options(server: Standin, melon: Melon, table: Path, tmp_path: Path)
         "parallelism": 2,
         "budget": {"max_trials": 7, "max_seconds": 60.5},
     }
+
+
+def test_what_each_worker_is_given(server: Standin, melon: Melon, table: Path) -> None:
+    found = melon(
+        "tune", table, "-t", "y", "--no-watch", "--cpu", "500m", "--memory", "2Gi", "--gpu", 1, "--image", "a/b:1",
+        "--node-selector", "disk=ssd", "--node-selector", "example.org/zone=a", "--priority-class", "low", "--queue",
+        "team", "--env", "A=1=2", "--env", "B=", "--secret", "tokens",
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    assert made(server)["worker"] == {
+        "cpu": 0.5,
+        "memory_bytes": 2 << 30,
+        "gpu": 1,
+        "image": "a/b:1",
+        "node_selector": {"disk": "ssd", "example.org/zone": "a"},
+        "priority_class": "low",
+        "queue": "team",
+        "env": {"A": "1=2", "B": ""},
+        "secrets": ["tokens"],
+    }
+    assert "cpu 0.5; memory 2.0 GiB; gpu 1; image a/b:1; nodes disk=ssd, example.org/zone=a" in found.out
+    assert "1=2" not in found.out
+
+
+def test_options_add_to_what_a_file_gives_each_worker(
+    server: Standin, melon: Melon, table: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        "worker:\n  cpu: 1500m\n  memory: 500M\n  env: {A: '1', B: '2'}\n  secrets: [one]\n"
+        "  tolerations: [{key: gpu, operator: Exists, effect: NoSchedule}]\n"
+    )
+    options = ("--gpu", 0, "--env", "B=3", "--secret", "two", "--secret", "one", "--memory", "1Gi")
+    assert melon("tune", table, "-t", "y", "--no-watch", "--file", file, *options).code == 0
+    assert made(server)["worker"] == {
+        "cpu": 1.5,
+        "memory_bytes": 1 << 30,
+        "gpu": 0,
+        "env": {"A": "1", "B": "3"},
+        "secrets": ["one", "two"],
+        "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--memory", "2GB"), "'2GB' is not an amount of memory"),
+        (("--memory", "1Ki"), "worker/memory_bytes: "),
+        (("--cpu", "lots"), "'lots' is not a number of cores"),
+        (("--cpu", "0"), "worker/cpu: "),
+        (("--gpu", "-1"), "--gpu"),
+        (("--env", "A"), "--env A: write it as NAME=VALUE"),
+        (("--env", "1A=x"), "worker/env"),
+        (("--node-selector", "=x"), "--node-selector =x: write it as NAME=VALUE"),
+        (("--secret", "Not A Name"), "worker/secrets/0: "),
+    ],
+)
+def test_what_a_worker_cannot_be_given_is_said_before_anything_is_sent(
+    server: Standin, melon: Melon, table: Path, options: tuple[str, ...], said: str
+) -> None:
+    found = melon("tune", table, "-t", "y", "--no-watch", *options)
+    assert (found.code, said in found.err) == (2, True), found.err
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "worker", ["[1]", "a text", "{cpu: lots}", "{memory: []}", "{memori: 1Gi}", "{env: 1}", "{env: [A]}"]
+)
+def test_a_worker_in_a_file_that_makes_no_sense(
+    server: Standin, melon: Melon, table: Path, tmp_path: Path, worker: str
+) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(f"worker: {worker}\n")
+    assert melon("tune", table, "-t", "y", "--no-watch", "--file", file, "--env", "A=1").code == 2
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("1k", 1000), ("1Ki", 1024), ("1.5Gi", 3 << 29), (".5M", 500_000), ("2Ti", 2 << 40), ("1P", 10**15)],
+)
+def test_amounts_of_memory(text: str, size: int) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize(("text", "cores"), [("2", 2), ("0.5", 0.5), ("250m", 0.25), ("1.", 1)])
+def test_numbers_of_cores(text: str, cores: float) -> None:
+    assert parse_cpu(text) == cores
 
 
 EXPERIMENT = """\

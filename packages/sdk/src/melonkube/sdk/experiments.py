@@ -22,6 +22,7 @@ from melonkube.contracts.experiments import (
     Trial,
     TrialDetail,
     TrialState,
+    WorkerSpec,
 )
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.signature import Task
@@ -59,6 +60,7 @@ class Experiments(Resource):
         trials_per_worker: Literal["auto"] | int | None = None,
         baseline: bool | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
+        worker: WorkerSpec | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Experiment:
         """Start an experiment. Only the data set and the target are needed; the server infers the rest from the data.
@@ -79,6 +81,8 @@ class Experiments(Resource):
             trials_per_worker: Trials a worker process runs before it is replaced, or ``auto``.
             baseline: Whether trial 1 is the trainer's own defaults.
             budget: When to stop: ``max_trials``, ``max_seconds``, ``max_failed_trials``, ``max_trial_seconds``.
+            worker: What each worker is given and where it may run, on an executor that can choose: ``cpu``,
+                ``memory_bytes``, ``gpu``, ``image``, ``node_selector``, ...
             idempotency_key: A key of your own, to repeat the call from another process.
 
         Raises:
@@ -102,6 +106,7 @@ class Experiments(Resource):
             "trials_per_worker": trials_per_worker,
             "baseline": baseline,
             "budget": budget,
+            "worker": worker,
         }
         return self.submit(build(ExperimentCreate, given), idempotency_key=idempotency_key)
 

@@ -1,14 +1,19 @@
 """``status``, ``version`` and the lists."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from melonkube.sdk.cli import text
 from melonkube.sdk.cli.errors import CommandError, ExitCode
-from melonkube.sdk.cli.output import Format, OutputOption, console, print_items, print_json, print_table, tell
+from melonkube.sdk.cli.output import Format, OutputOption, console, print_items, print_json, print_table, say, tell
 from melonkube.sdk.cli.session import connect, find_experiment
+
+if TYPE_CHECKING:
+    from melonkube.contracts.experiments import ExecutorInfo
+    from melonkube.contracts.system import System
+    from melonkube.sdk.client import Client
 
 
 class TrialSort(StrEnum):
@@ -50,11 +55,15 @@ def version(output: OutputOption = Format.TABLE) -> None:
 
 
 def status(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
-    """Say which server is used and whether its services answer; exit code 1 when one does not."""
+    """Say which server is used, whether its services answer, where workers run; exit code 1 when one does not."""
+    from melonkube.sdk.cli import show
+
     with connect(context) as client:
         system = client.system.get()
+        executor = _executor(client, system)
         if output is Format.JSON:
-            print_json({"url": client.url, **system.model_dump(mode="json")})
+            said = None if executor is None else executor.model_dump(mode="json")
+            print_json({"url": client.url, **system.model_dump(mode="json"), "executor": said})
         else:
             workers = "" if system.workers is None else f", {system.workers} workers"
             console().print(
@@ -62,9 +71,29 @@ def status(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
             )
             rows = [(one.name, "ready" if one.ready else "not ready", one.detail or "") for one in system.services]
             print_table(("service", "state", "detail"), rows, frozenset())
+            if executor is not None:
+                tell("")
+                console().print(text.printable(show.executor(executor)))
+                if executor.nodes:
+                    hidden = () if any(node.gpu for node in executor.nodes) else ("gpu left",)
+                    fields = [field for field in show.NODES if field.heading not in hidden]
+                    print_items(executor.nodes, fields, output, empty="")
     away = [one.name for one in system.services if not one.ready]
     if away:
         raise CommandError(f"not ready: {', '.join(away)}", ExitCode.FAILED)
+
+
+def _executor(client: "Client", system: "System") -> "ExecutorInfo | None":
+    """Return where workers run, None while the tuner does not say."""
+    from melonkube.sdk._exceptions import MelonError
+
+    if not any(one.name == "tuner" and one.ready for one in system.services):
+        return None
+    try:
+        return client.system.executor()
+    except MelonError as error:
+        say(f"Where workers run is not known: {error}")
+        return None
 
 
 def datasets(context: typer.Context, output: OutputOption = Format.TABLE) -> None:

@@ -8,7 +8,7 @@ from melonkube.sdk.cli.output import Field
 if TYPE_CHECKING:
     from melonkube.contracts.datasets import Dataset
     from melonkube.contracts.endpoints import Endpoint
-    from melonkube.contracts.experiments import Experiment, Trial, TrialResult
+    from melonkube.contracts.experiments import ExecutorInfo, Experiment, NodeInfo, Trial, TrialResult, WorkerSpec
     from melonkube.contracts.models import Model
 
 DATASETS: "list[Field[Dataset]]" = [
@@ -63,6 +63,50 @@ ENDPOINTS: "list[Field[Endpoint]]" = [
     Field("updated", lambda item: text.moment(item.updated_at)),
 ]
 
+NODES: "list[Field[NodeInfo]]" = [
+    Field("node", lambda item: item.name),
+    Field("state", lambda item: node_state(item)),
+    Field("workers", lambda item: str(item.workers), right=True),
+    Field("cpu left", lambda item: f"{text.number(item.free_cpu, 4)} of {text.number(item.cpu, 4)}", right=True),
+    Field(
+        "memory left",
+        lambda item: f"{text.size(item.free_memory_bytes)} of {text.size(item.memory_bytes)}",
+        right=True,
+    ),
+    Field("gpu left", lambda item: f"{item.free_gpu} of {item.gpu}", right=True),
+]
+
+
+def node_state(item: "NodeInfo") -> str:
+    """Return whether a node takes workers, and if not, why."""
+    if not item.ready:
+        return "not ready"
+    return "ready" if item.schedulable else "takes no pods"
+
+
+def executor(item: "ExecutorInfo") -> str:
+    """Return on one line where workers run and how many."""
+    where = f"{item.name}, namespace {item.namespace}" if item.namespace else item.name
+    bound = "" if item.slots is None else f" of {item.slots}"
+    hidden = "" if item.nodes is not None or item.namespace is None else "; its nodes cannot be seen"
+    return f"Workers: {item.busy}{bound} at work ({where}){hidden}"
+
+
+def worker(item: "WorkerSpec") -> str:
+    """Return on one line what each worker was given; nothing where nothing was said."""
+    given = {
+        "cpu": text.number(item.cpu),
+        "memory": text.size(item.memory_bytes),
+        "gpu": "" if item.gpu is None else str(item.gpu),
+        "image": item.image or "",
+        "nodes": ", ".join(f"{label}={value}" for label, value in item.node_selector.items()),
+        "priority class": item.priority_class or "",
+        "queue": item.queue or "",
+        "env": ", ".join(item.env),
+        "secrets": ", ".join(item.secrets),
+    }
+    return "; ".join(f"{name} {value}" for name, value in given.items() if value)
+
 
 def trials_done(item: "Experiment") -> str:
     """Return the trials that count, of how many the budget allows."""
@@ -106,6 +150,7 @@ def experiment(item: "Experiment") -> dict[str, str]:
         "target": f"{item.target} ({item.task})",
         "trials": trials_done(item) + (f", {item.trials.failed} failed" if item.trials.failed else ""),
         "time": text.seconds(item.elapsed_seconds),
+        "each worker": worker(item.worker),
         "warnings": " ".join(item.warnings),
     }
     if item.best is not None:

@@ -46,6 +46,28 @@ def tune(
         typer.Option("--kind", metavar="COLUMN=KIND", help="Read a column as another kind; may be repeated."),
     ] = None,
     space: Annotated[Path | None, typer.Option("--space", help="Search space: YAML or JSON.")] = None,
+    cpu: Annotated[str | None, typer.Option("--cpu", help="Cores a worker, such as 2 or 500m.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Memory a worker, such as 2Gi or 500M.")] = None,
+    gpu: Annotated[int | None, typer.Option("--gpu", help="GPUs a worker.", min=0)] = None,
+    image: Annotated[str | None, typer.Option("--image", help="Image of the workers.")] = None,
+    node_selector: Annotated[
+        list[str] | None,
+        typer.Option("--node-selector", metavar="LABEL=VALUE", help="Nodes workers may run on; may be repeated."),
+    ] = None,
+    priority_class: Annotated[
+        str | None, typer.Option("--priority-class", help="PriorityClass of the workers.")
+    ] = None,
+    queue: Annotated[str | None, typer.Option("--queue", help="Kueue queue of the workers.")] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME=VALUE", help="Environment variable of the workers; may be repeated."),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="NAME", help="Secret whose entries workers get as variables; may be repeated."
+        ),
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Experiment: YAML or JSON; options win.")] = None,
     watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Return when it has ended, or at once.")] = True,
     output: OutputOption = Format.TABLE,
@@ -56,6 +78,7 @@ def tune(
     """
     from melonkube.sdk.cli import show
     from melonkube.sdk.cli.experiment_file import merge, parse_kinds, read_mapping
+    from melonkube.sdk.cli.worker_options import merge_worker, parse_cpu, parse_memory, parse_pairs
 
     content = {} if file is None else read_mapping(file, "an experiment")
     source = _source(data, content, file)
@@ -69,6 +92,18 @@ def tune(
         "seed": seed,
         "search_space": None if space is None else read_mapping(space, "a search space"),
     }
+    worker = {
+        "cpu": None if cpu is None else parse_cpu(cpu),
+        "memory_bytes": None if memory is None else parse_memory(memory),
+        "gpu": gpu,
+        "image": image,
+        "node_selector": parse_pairs("--node-selector", node_selector or []),
+        "priority_class": priority_class,
+        "queue": queue,
+        "env": parse_pairs("--env", env or []),
+        "secrets": secret or [],
+    }
+    options["worker"] = merge_worker(content.pop("worker", None), worker) or None
     budget = {"max_trials": trials, "max_seconds": seconds}
     fields = merge(content, options, ignore or [], parse_kinds(kind or []), budget)
     _check(fields)
