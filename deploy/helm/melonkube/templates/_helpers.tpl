@@ -37,14 +37,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.owner.existingSecret | default (printf "%s-owner" (include "melonkube.fullname" .)) }}
 {{- end }}
 
-{{- define "melonkube.databaseSecret" -}}
-{{ .Values.postgresql.enabled | ternary (printf "%s-postgresql" (include "melonkube.fullname" .)) .Values.database.existingSecret }}
-{{- end }}
-
-{{- define "melonkube.databaseSecretKey" -}}
-{{ .Values.postgresql.enabled | ternary "url" .Values.database.existingSecretKey }}
-{{- end }}
-
 {{- define "melonkube.workerNamespace" -}}
 {{ .Values.workers.namespace | default .Release.Namespace }}
 {{- end }}
@@ -112,32 +104,37 @@ topologySpreadConstraints:
   {{- end }}
 {{- end }}
 
-{{/* Environment of every service: (list $ service). */}}
+{{/* The environment of a service: a dict with root, service, plain (name -> text), secret (name -> list of Secret and key).
+     What people set for the service goes before what they set for all, and both before what the chart sets. */}}
 {{- define "melonkube.environment" -}}
-{{- $ := index . 0 -}}
-{{- $service := index . 1 -}}
+{{- $ := .root -}}
 {{- $name := include "melonkube.fullname" $ -}}
-- {name: MELON_LISTEN__HOST, value: "0.0.0.0"}
-- {name: MELON_LISTEN__PORT, value: "8080"}
-- {name: MELON_LISTEN__SHUTDOWN_SECONDS, value: "25"}
-- {name: MELON_DATA_DIR, value: /data}
-- {name: MELON_TOKENS__KEY_FILE, value: /etc/melonkube/tokens/token-key.pem}
-{{- range list "registry" "tuner" "serving" }}
-- {name: MELON_PEERS__{{ upper . }}, value: "http://{{ $name }}-{{ . }}:8080"}
+{{- $all := dict
+  "MELON_LISTEN__HOST" "0.0.0.0"
+  "MELON_LISTEN__PORT" "8080"
+  "MELON_LISTEN__SHUTDOWN_SECONDS" "25"
+  "MELON_DATA_DIR" "/data"
+  "MELON_TOKENS__KEY_FILE" "/etc/melonkube/tokens/token-key.pem"
+  "MELON_PEERS__REGISTRY" (printf "http://%s-registry:8080" $name)
+  "MELON_PEERS__TUNER" (printf "http://%s-tuner:8080" $name)
+  "MELON_PEERS__SERVING" (printf "http://%s-serving:8080" $name) }}
+{{- $set := merge dict (index $.Values .service).settings $.Values.settings }}
+{{- range $key, $value := mergeOverwrite $all .plain $set }}
+- name: {{ $key }}
+  value: {{ ternary (int64 $value) $value (and (kindIs "float64" $value) (eq (float64 $value) (floor $value))) | toString | quote }}
 {{- end }}
-{{- if ne $service "gateway" }}
-- name: DATABASE_URL
+{{- range $key, $from := .secret }}
+- name: {{ $key }}
   valueFrom:
-    secretKeyRef: {name: {{ include "melonkube.databaseSecret" $ }}, key: {{ include "melonkube.databaseSecretKey" $ }}}
+    secretKeyRef: {name: {{ index $from 0 }}, key: {{ index $from 1 }}}
 {{- end }}
 {{- end }}
 
-{{/* What people added, last so that it wins: (list $ its-values). */}}
-{{- define "melonkube.added" -}}
-{{- $ := index . 0 -}}
-{{- range $key, $value := merge (deepCopy (index . 1).settings) $.Values.settings }}
-- {name: {{ $key }}, value: {{ $value | toString | quote }}}
-{{- end }}
+{{/* For the three services that have a database. */}}
+{{- define "melonkube.database" -}}
+{{- dict "DATABASE_URL" (list
+  (.Values.postgresql.enabled | ternary (printf "%s-postgresql" (include "melonkube.fullname" .)) .Values.database.existingSecret)
+  (.Values.postgresql.enabled | ternary "url" .Values.database.existingSecretKey)) | toJson }}
 {{- end }}
 
 {{/* The three probes: (list readiness-path). A Host of loopback, because the gateway answers to no other that is not its own. */}}
@@ -161,8 +158,8 @@ readinessProbe:
 {{- end }}
 
 {{/* The Deployment and Service of one of our services.
-     A dict: root, service, environment (YAML), readiness (path), grace (seconds), drain (seconds before SIGTERM),
-     strategy (YAML), replicas (a number, or nothing), volumes and mounts (YAML), token (whether it calls the cluster). */}}
+     A dict: root, service, plain and secret (of the environment), readiness (path), grace (seconds), drain (seconds before SIGTERM),
+     strategy (YAML), replicas (a number, or nothing), data (YAML of the volume), token (whether it calls the cluster). */}}
 {{- define "melonkube.deployment" -}}
 {{- $ := .root -}}
 {{- $values := index $.Values .service -}}
@@ -205,11 +202,7 @@ spec:
           ports:
             - {name: http, containerPort: 8080}
           env:
-            {{- include "melonkube.environment" (list $ .service) | nindent 12 }}
-            {{- with .environment }}
-            {{- . | nindent 12 }}
-            {{- end }}
-            {{- include "melonkube.added" (list $ $values) | nindent 12 }}
+            {{- include "melonkube.environment" . | trim | nindent 12 }}
           {{- include "melonkube.probes" (list .readiness) | nindent 10 }}
           {{- with .drain }}
           lifecycle:
