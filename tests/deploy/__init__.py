@@ -1,0 +1,1 @@
+"""What the suite is shipped as: images, chart, compose file."""
