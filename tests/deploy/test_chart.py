@@ -4,10 +4,21 @@ import base64
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from melonkube.kit.tokens import TokenKey
-from tests.deploy.chart import CHART, RELEASE, VARIATIONS, environment, helm, needs_helm, of_kind, pods, render, values
+from tests.deploy.chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    VARIATIONS,
+    environment,
+    helm,
+    needs_helm,
+    of_kind,
+    pods,
+    render,
+    values,
+)
 
 pytestmark = needs_helm
 
@@ -125,6 +136,15 @@ def test_services_choose_the_pods_of_their_component(variation: str) -> None:
             )
 
 
+@every_variation
+def test_every_object_says_where_it_belongs(variation: str) -> None:
+    for each in render(variation):
+        if each["kind"] in ("ClusterRole", "ClusterRoleBinding"):
+            assert each["metadata"]["name"].startswith(f"{NAMESPACE}-")
+        else:
+            assert each["metadata"]["namespace"] in (NAMESPACE, "melon-workers" if variation == "pool" else NAMESPACE)
+
+
 def test_the_tuners_rights_are_these_and_no_others() -> None:
     objects = render("default")
     assert [each["kind"] for each in objects if each["kind"].startswith("ClusterRole")] == []
@@ -198,8 +218,7 @@ def test_secrets_made_by_the_chart_are_of_use_and_outlive_it() -> None:
     assert set(secrets) == {"tokens", "owner", "postgresql"}
     assert all(each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for each in secrets.values())
     pem = base64.b64decode(secrets["tokens"]["data"]["token-key.pem"])
-    assert load_pem_private_key(pem, None)
-    assert TokenKey.from_pem(pem).public
+    assert TokenKey.from_pem(pem).to_pem() == pem
     assert len(base64.b64decode(secrets["owner"]["data"]["owner-key"])) >= 32
     password = base64.b64decode(secrets["postgresql"]["data"]["password"]).decode()
     url = base64.b64decode(secrets["postgresql"]["data"]["url"]).decode()

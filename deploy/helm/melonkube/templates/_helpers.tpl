@@ -167,6 +167,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "melonkube.fullname" $ }}-{{ .service }}
+  namespace: {{ $.Release.Namespace }}
   labels: {{- include "melonkube.labels" (list $ .service) | nindent 4 }}
 spec:
   {{- if not (kindIs "invalid" .replicas) }}
@@ -230,6 +231,7 @@ apiVersion: v1
 kind: Service
 metadata:
   name: {{ include "melonkube.fullname" $ }}-{{ .service }}
+  namespace: {{ $.Release.Namespace }}
   labels: {{- include "melonkube.labels" (list $ .service) | nindent 4 }}
   {{- with ($values.service).annotations }}
   annotations: {{- toYaml . | nindent 4 }}
