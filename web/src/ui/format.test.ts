@@ -5,6 +5,7 @@ import {
   formatCellTime,
   formatDay,
   formatDuration,
+  formatMemory,
   formatMetric,
   formatNumber,
   formatPercent,
@@ -110,5 +111,17 @@ describe("times", () => {
     expect(formatCellTime("en", "2013-01-01T06:40:00Z")).toMatch(/^Jan 1, 2013, 6:40\sAM$/);
     expect(formatDay("en", "2013-01-01T23:40:00Z")).toBe("Jan 1, 2013");
     expect(formatCellTime("en", "not a time")).toBe("not a time");
+  });
+});
+
+describe("memory", () => {
+  it.each([
+    [32 * 2 ** 20, "32\u00a0MiB"],
+    [1.5 * 2 ** 30, "1.5\u00a0GiB"],
+    [512 * 2 ** 30, "512\u00a0GiB"],
+    [2 ** 40, "1\u00a0TiB"],
+    [0, "0\u00a0KiB"],
+  ])("%d bytes are %s, in the units of clusters", (bytes, text) => {
+    expect(formatMemory("en", bytes)).toBe(text);
   });
 });

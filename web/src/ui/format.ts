@@ -89,6 +89,20 @@ export function formatBytes(language: string, bytes: number): string {
   }).format(value);
 }
 
+const MEMORY_UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+
+/** Memory, in the binary units in which clusters give it. */
+export function formatMemory(language: string, bytes: number): string {
+  let value = bytes / 1024;
+  let unit = 0;
+  while (value >= 1024 && unit < MEMORY_UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = value >= 100 ? 0 : 1;
+  return `${numberFormat(language, { maximumFractionDigits: digits }).format(value)}\u00a0${MEMORY_UNITS[unit] ?? ""}`;
+}
+
 /** A duration in its two largest units. */
 export function formatDuration(language: string, seconds: number): string {
   const unit = (value: number, name: "second" | "minute" | "hour" | "day", decimals = 0) =>

@@ -16,6 +16,7 @@ export function useFormat() {
       percent: (share: number, decimals?: number) => format.formatPercent(language, share, decimals),
       signed: (value: number, style: "metric" | "percent") => format.formatSigned(language, value, style),
       bytes: (bytes: number) => format.formatBytes(language, bytes),
+      memory: (bytes: number) => format.formatMemory(language, bytes),
       duration: (seconds: number) => format.formatDuration(language, seconds),
       instant: (at: string | number | Date) => format.formatInstant(language, at),
       day: (at: string) => format.formatDay(language, at),

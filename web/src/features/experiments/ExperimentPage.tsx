@@ -5,13 +5,14 @@ import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
 import { TrialDrawer } from "@/features/trials/TrialDrawer";
 import { AnchorLink, ButtonLink } from "@/ui/links";
-import { Notice, NoticeList } from "@/ui/Notice";
+import { NoticeList } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { StateMark } from "@/ui/StateMark";
 import { ExperimentActions } from "./ExperimentActions";
 import { KeyFigures } from "./KeyFigures";
 import { ProgressChart } from "./ProgressChart";
+import { Reason } from "./Reason";
 import { Settings } from "./Settings";
 import { SliceCharts } from "./SliceCharts";
 import type { ExperimentSearch } from "./search";
@@ -90,9 +91,7 @@ function Loaded({ experiment, trials, problem, onRetry, search }: LoadedProps) {
       }
       actions={<ExperimentActions experiment={experiment} />}
     >
-      {experiment.reason && (
-        <Notice tone={experiment.state === "failed" ? "problem" : "note"}>{experiment.reason}</Notice>
-      )}
+      <Reason experiment={experiment} />
       <NoticeList title={t("datasets.notes")} items={experiment.warnings ?? []} />
       <KeyFigures experiment={experiment} onTrial={showTrial} />
       {problem && !trials ? (

@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import type { Experiment } from "@/api/generated";
+import type { Experiment, Toleration } from "@/api/generated";
 import { KindMark } from "@/features/datasets/KindMark";
 import { useRoleReason } from "@/features/datasets/role-reason";
 import { Ago } from "@/ui/Ago";
@@ -36,6 +36,7 @@ export function Settings({ experiment }: { experiment: Experiment }) {
           [t("fields.created"), <Ago key="created" at={experiment.created_at} />],
         ]}
       />
+      <WorkerSection experiment={experiment} />
       <Section title={t("settings.split")}>
         <Facts
           items={[
@@ -122,4 +123,41 @@ export function Settings({ experiment }: { experiment: Experiment }) {
       </Section>
     </>
   );
+}
+
+/** What each worker was given and where it may run; nothing where all of it was left to the server. */
+function WorkerSection({ experiment }: { experiment: Experiment }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const worker = experiment.worker ?? {};
+  const facts: [string, string | null | undefined][] = [
+    [t("settings.cpu"), worker.cpu == null ? null : format.number(worker.cpu)],
+    [t("settings.memory"), worker.memory_bytes == null ? null : format.memory(worker.memory_bytes)],
+    [t("settings.gpu"), worker.gpu == null ? null : format.count(worker.gpu)],
+    [t("settings.image"), worker.image],
+    [t("settings.pullSecrets"), worker.image_pull_secrets?.join(", ")],
+    [
+      t("settings.nodeSelector"),
+      Object.entries(worker.node_selector ?? {})
+        .map(([label, value]) => `${label}=${value}`)
+        .join(", "),
+    ],
+    [t("settings.tolerations"), (worker.tolerations ?? []).map(tolerated).join(", ")],
+    [t("settings.priority"), worker.priority_class],
+    [t("settings.queue"), worker.queue],
+    [t("settings.env"), Object.keys(worker.env ?? {}).join(", ")],
+    [t("settings.secrets"), worker.secrets?.join(", ")],
+  ];
+  const given = facts.filter((fact): fact is [string, string] => Boolean(fact[1]));
+  if (given.length === 0) return null;
+  return (
+    <Section title={t("settings.worker")}>
+      <Facts items={given} />
+    </Section>
+  );
+}
+
+/** A taint as kubectl writes it. */
+function tolerated({ key, value, effect }: Toleration): string {
+  return `${key ?? "*"}${value ? `=${value}` : ""}${effect ? `:${effect}` : ""}`;
 }

@@ -45,6 +45,21 @@ describe("TrialsTable", () => {
     await expectAccessible(container);
   });
 
+  it("tells why trials ended as they did, once one has a cause", async () => {
+    const lost = makeTrial(4, { state: "failed", value: null, cause: "out_of_memory" });
+    await show(
+      <TrialsTable
+        experiment={makeExperiment()}
+        trials={[...trials, lost]}
+        search={{}}
+        onChange={() => undefined}
+      />,
+    );
+    expect(screen.getByRole("columnheader", { name: "Cause" })).toBeInTheDocument();
+    expect(rows()[0]).toContain("Out of memory.");
+    expect(rows()[1]).toMatch(/–$/);
+  });
+
   it("puts order, filter and the open trial into the address", async () => {
     const onChange = vi.fn();
     const user = userEvent.setup();

@@ -113,6 +113,19 @@ export function TrialsTable({ experiment, trials, search, onChange }: TrialsTabl
       width: 110,
       render: (trial) => (trial.source === "baseline" ? t("trials.baseline") : trial.source),
     },
+    ...(trials.some((trial) => trial.cause)
+      ? [
+          {
+            key: "cause",
+            title: t("fields.cause"),
+            width: 260,
+            render: (trial: Trial) => {
+              const cause = trial.cause ? t(`causes.${trial.cause}`) : NONE;
+              return <span title={cause}>{cause}</span>;
+            },
+          },
+        ]
+      : []),
   ];
 
   if (trials.length === 0) {

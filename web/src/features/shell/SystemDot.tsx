@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { systemStatus } from "@/api/system";
 import { useFormat } from "@/ui/use-format";
 import classes from "./Shell.module.css";
+import { Workers } from "./Workers";
 
 /** Whether every part of the system answers; the parts, on a press. */
 export function SystemDot() {
@@ -18,7 +19,7 @@ export function SystemDot() {
         ? "ok"
         : "degraded";
   return (
-    <Popover position="top-start" withinPortal shadow="md" width={280}>
+    <Popover position="top-start" withinPortal shadow="md" width="min(26rem, calc(100vw - 1.5rem))">
       <Popover.Target>
         <UnstyledButton className={classes.status}>
           <span className={classes.dot} data-state={state} aria-hidden />
@@ -46,10 +47,8 @@ export function SystemDot() {
                 )}
               </div>
             ))}
+            <Workers />
             <Text size="xs" c="dimmed" mt={4}>
-              {data.workers != null &&
-                t("system.workers", { count: data.workers, workers: format.count(data.workers) })}
-              <br />
               {t("system.version", { version: data.version })}
               <br />
               {t("system.since", { at: format.instant(data.started_at) })}

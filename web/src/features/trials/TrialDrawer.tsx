@@ -98,12 +98,12 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
           [t("fields.source"), trial.source === "baseline" ? t("trials.baseline") : trial.source],
         ]}
       />
-      {trial.reason && (
+      {(trial.reason || trial.cause) && (
         <Notice
           tone={trial.state === "failed" ? "warning" : "note"}
           title={trial.cause ? t(`causes.${trial.cause}`) : undefined}
         >
-          <div style={{ whiteSpace: "pre-wrap" }}>{trial.reason}</div>
+          {trial.reason && <div style={{ whiteSpace: "pre-wrap" }}>{trial.reason}</div>}
         </Notice>
       )}
       {(trial.intermediate?.length ?? 0) > 0 && <CurveChart experiment={experiment} trial={trial} />}

@@ -16,6 +16,7 @@ beforeEach(() => {
     items: [{ name: "tpe", description: "" }],
     next_cursor: null,
   }));
+  server.handle("GET /api/v1/executor", () => ({ name: "local", slots: 2, busy: 0 }));
   server.handle(SUGGEST, () => SUGGESTION);
 });
 
@@ -51,6 +52,36 @@ describe("TuneDataset", () => {
     // The same request again must not make a second experiment.
     expect(requests[1]).toEqual(requests[0]);
     expect(requests[0]?.key).toBeTruthy();
+  });
+
+  it("lets each worker be given something on a cluster, and shows a refusal there", async () => {
+    const bodies: ExperimentCreate[] = [];
+    server.handle("GET /api/v1/executor", () => ({ name: "kubernetes", slots: null, busy: 0 }));
+    server.handle(CREATE, async (request) => {
+      bodies.push(await request.json());
+      return new Refusal(422, "invalid_request", "No node is that large.", [
+        { pointer: "/worker/memory_bytes", code: "no_node", detail: "No node has 4 GiB." },
+      ]);
+    });
+    const user = userEvent.setup();
+    const { container } = await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    await user.click(await screen.findByRole("button", { name: /^Advanced/ }));
+    await user.type(await screen.findByRole("textbox", { name: "CPU cores a worker" }), "0.5");
+    const memory = screen.getByRole("textbox", { name: "Memory a worker (GiB)" });
+    await user.type(memory, "4");
+    await expectAccessible(container);
+    await user.click(screen.getByRole("button", { name: "Tune" }));
+    await waitFor(() => expect(memory).toBeInvalid());
+    expect(bodies[0]?.worker).toEqual({ cpu: 0.5, memory_bytes: 4 * 2 ** 30 });
+  });
+
+  it("offers nothing of that on this machine", async () => {
+    const user = userEvent.setup();
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    await user.click(await screen.findByRole("button", { name: /^Advanced/ }));
+    expect(await screen.findByRole("textbox", { name: "Parallel trials" })).toBeInTheDocument();
+    await waitFor(() => expect(server.calls).toContain("GET /api/v1/executor"));
+    expect(screen.queryByRole("textbox", { name: "CPU cores a worker" })).not.toBeInTheDocument();
   });
 
   it("opens the section of a fault and shows the server's words at the field", async () => {

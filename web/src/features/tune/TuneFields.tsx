@@ -9,6 +9,7 @@ import { algorithmList, experimentKeys, makeExperiment } from "@/api/experiments
 import type { Dataset, ExperimentCreate, Suggestion, Task } from "@/api/generated";
 import { newKey } from "@/api/http";
 import { toProblem } from "@/api/problem";
+import { executorInfo } from "@/api/system";
 import { useItemText } from "@/i18n/problem-text";
 import { NoticeList } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
@@ -61,6 +62,7 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
   const { control, register, handleSubmit, setError, formState } = form;
   const { errors } = formState;
   const algorithms = useQuery(algorithmList());
+  const executor = useQuery({ ...executorInfo(), refetchInterval: false });
   const sent = useRef<{ body: string; key: string }>(null);
 
   const make = useMutation({
@@ -224,6 +226,31 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
                     error={errorOf(errors.holdoutPercent?.message)}
                     {...register("holdoutPercent")}
                   />
+                  {executor.data?.name === "kubernetes" && (
+                    <>
+                      <TextInput
+                        label={t("tune.workerCpu")}
+                        description={t("tune.workerHint")}
+                        inputMode="decimal"
+                        error={errorOf(errors.workerCpu?.message)}
+                        {...register("workerCpu")}
+                      />
+                      <TextInput
+                        label={t("tune.workerMemory")}
+                        description={t("tune.workerMemoryHint")}
+                        inputMode="decimal"
+                        error={errorOf(errors.workerMemory?.message)}
+                        {...register("workerMemory")}
+                      />
+                      <TextInput
+                        label={t("tune.workerGpu")}
+                        description={t("tune.workerHint")}
+                        inputMode="numeric"
+                        error={errorOf(errors.workerGpu?.message)}
+                        {...register("workerGpu")}
+                      />
+                    </>
+                  )}
                 </div>
                 <Checkbox
                   mt="md"

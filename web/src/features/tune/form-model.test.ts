@@ -47,6 +47,31 @@ describe("suggestedForm", () => {
   });
 });
 
+describe("what each worker is given", () => {
+  it("is not sent where it is left to the server", () => {
+    expect(toRequest(suggestedForm(SUGGESTION), context)).not.toHaveProperty("worker");
+  });
+
+  it("is sent as far as it is given", () => {
+    const form = { ...suggestedForm(SUGGESTION), workerMemory: "1.5", workerGpu: "0" };
+    expect(toRequest(form, context).worker).toEqual({ memory_bytes: 3 * 2 ** 29, gpu: 0 });
+  });
+
+  it("is checked before it is sent", () => {
+    expect(faults({ workerCpu: "0", workerMemory: "2Gi", workerGpu: "0.5" })).toEqual({
+      workerCpu: "range",
+      workerMemory: "number",
+      workerGpu: "integer",
+    });
+  });
+
+  it("is what a pointer of the server means", () => {
+    const form = suggestedForm(SUGGESTION);
+    expect(fieldOfPointer("/worker/memory_bytes", form)).toBe("workerMemory");
+    expect(fieldOfPointer("/worker", form)).toBe("workerCpu");
+  });
+});
+
 describe("toRequest", () => {
   it("sends what is shown, and of the columns what was decided against the suggestion", () => {
     const form = suggestedForm(SUGGESTION);

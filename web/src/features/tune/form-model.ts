@@ -36,6 +36,10 @@ export interface TuneForm {
   validationPercent: string;
   holdoutPercent: string;
   baseline: boolean;
+  /** What each worker is given, where it can be chosen; empty leaves it to the server. Memory in GiB. */
+  workerCpu: string;
+  workerMemory: string;
+  workerGpu: string;
   columns: ColumnForm[];
   space: ParameterForm[];
 }
@@ -79,6 +83,9 @@ export const tuneSchema = z
     validationPercent: numberText({ min: 1, max: 89 }),
     holdoutPercent: numberText({ min: 1, max: 89 }),
     baseline: z.boolean(),
+    workerCpu: numberText({ min: 0.001, max: 1024, optional: true }),
+    workerMemory: numberText({ min: 0.03125, max: 1_048_576, optional: true }),
+    workerGpu: numberText({ min: 0, max: 64, integer: true, optional: true }),
     columns: z.array(z.object({ name: z.string(), used: z.boolean(), kind: z.string() })),
     space: z.array(
       z
@@ -130,6 +137,9 @@ export function suggestedForm(suggestion: Suggestion, decided: readonly ColumnFo
     validationPercent: "20",
     holdoutPercent: "20",
     baseline: true,
+    workerCpu: "",
+    workerMemory: "",
+    workerGpu: "",
     columns: usableColumns(suggestion).map(
       (column) =>
         before.get(column.name) ?? {
@@ -189,6 +199,24 @@ export function toRequest(
     budget: { max_trials: number(form.maxTrials), max_seconds: minutes === null ? null : minutes * 60 },
     ...(name === "" ? {} : { name }),
     ...(seed === null ? {} : { seed }),
+    ...workerOf(number(form.workerCpu), number(form.workerMemory), number(form.workerGpu)),
+  };
+}
+
+const GIB = 2 ** 30;
+
+function workerOf(
+  cpu: number | null,
+  memory: number | null,
+  gpu: number | null,
+): Pick<ExperimentCreate, "worker"> {
+  if (cpu === null && memory === null && gpu === null) return {};
+  return {
+    worker: {
+      ...(cpu === null ? {} : { cpu }),
+      ...(memory === null ? {} : { memory_bytes: Math.round(memory * GIB) }),
+      ...(gpu === null ? {} : { gpu }),
+    },
   };
 }
 
@@ -201,6 +229,10 @@ const SIMPLE: Record<string, string> = {
   "/parallelism": "parallelism",
   "/seed": "seed",
   "/columns": "columns",
+  "/worker": "workerCpu",
+  "/worker/cpu": "workerCpu",
+  "/worker/memory_bytes": "workerMemory",
+  "/worker/gpu": "workerGpu",
   "/budget/max_trials": "maxTrials",
   "/budget/max_seconds": "maxMinutes",
   "/split/validation": "validationPercent",

@@ -1,0 +1,25 @@
+import { screen } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import { makeExperiment } from "../../../test/data";
+import { show } from "../../../test/render";
+import { Reason } from "./Reason";
+
+const reason = "The image registry.example/worker:1 cannot be pulled.";
+
+describe("Reason", () => {
+  it("says that an experiment waits, and why, without interrupting", async () => {
+    await show(<Reason experiment={makeExperiment({ reason })} />);
+    expect(screen.getByRole("status")).toHaveTextContent(`It waits${reason}`);
+  });
+
+  it("interrupts where it failed, and calls that no waiting", async () => {
+    await show(<Reason experiment={makeExperiment({ reason, state: "failed" })} />, { language: "ko" });
+    expect(screen.getByRole("alert")).toHaveTextContent(reason);
+    expect(screen.queryByText("기다리는 중")).not.toBeInTheDocument();
+  });
+
+  it("is nothing where there is none", async () => {
+    await show(<Reason experiment={makeExperiment()} />);
+    expect(screen.queryByText(/waits/)).not.toBeInTheDocument();
+  });
+});

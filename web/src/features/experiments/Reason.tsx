@@ -1,0 +1,18 @@
+import { useTranslation } from "react-i18next";
+import { isFinal } from "@/api/experiments";
+import type { Experiment } from "@/api/generated";
+import { Notice } from "@/ui/Notice";
+
+/** Why an experiment waits, failed or was stopped, in the server's words. */
+export function Reason({ experiment }: { experiment: Experiment }) {
+  const { t } = useTranslation();
+  if (!experiment.reason) return null;
+  return (
+    <Notice
+      tone={experiment.state === "failed" ? "problem" : isFinal(experiment) ? "note" : "status"}
+      title={experiment.state === "running" ? t("experiments.waiting") : undefined}
+    >
+      {experiment.reason}
+    </Notice>
+  );
+}
