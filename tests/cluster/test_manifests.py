@@ -1,4 +1,4 @@
-"""The API server takes what the chart renders without a warning, and the tuner's rights are what it needs and no more."""
+"""The API server takes what the chart renders without a warning; the tuner has the rights it needs and no more."""
 
 import json
 from collections.abc import Iterator
