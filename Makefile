@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev up demo check format test bench api clean
+.PHONY: help setup setup-dev up demo check format test test-cluster bench api clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ format: setup-dev ## Format what can be formatted
 test: setup-dev ## All tests, on real parts
 	@scripts/debian.sh postgresql chromium fonts-noto-cjk
 	@scripts/test.sh
+
+test-cluster: setup-dev ## Tests on the Kubernetes that KUBECONFIG names
+	@scripts/test-cluster.sh
 
 bench: setup-dev ## The figures in docs/benchmarks.md, as ratios in one run
 	$(PY) -m benchmarks
