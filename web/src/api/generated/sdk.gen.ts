@@ -202,7 +202,7 @@ export const getEndpointSchema = <ThrowOnError extends boolean = false>(options:
 /**
  * Get Executor
  *
- * Where workers run, how many there may be and how many there are.
+ * Where workers run, how many there may be and are; on a cluster, its nodes and what they have left.
  */
 export const getExecutor = <ThrowOnError extends boolean = false>(options?: Options<GetExecutorData, ThrowOnError>): RequestResult<GetExecutorResponses, GetExecutorErrors, ThrowOnError> => (options?.client ?? client).get<GetExecutorResponses, GetExecutorErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
