@@ -57,7 +57,7 @@ describe("SystemDot", () => {
     expect(screen.getByText("Namespace team-a")).toBeInTheDocument();
     const rows = within(table).getAllByRole("row");
     expect(within(rows[0] as HTMLElement).getAllByRole("columnheader")).toHaveLength(4);
-    expect(rows[1]).toHaveTextContent(/node-13\s*1\.25 of 4\s*1\.5\sGiB of 8\sGiB/);
+    expect(rows[1]).toHaveTextContent(/node-13\s*1\.25 of 4\s*1\.5 of 8/);
     expect(rows[2]).toHaveTextContent("Takes no pods");
     expect(rows[3]).toHaveTextContent("Not ready");
     await expectAccessible(document.body);

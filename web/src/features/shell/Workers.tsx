@@ -6,6 +6,8 @@ import { executorInfo } from "@/api/system";
 import { useFormat } from "@/ui/use-format";
 import classes from "./Workers.module.css";
 
+const gib = (bytes: number) => Math.round((bytes / 2 ** 30) * 10) / 10;
+
 /** Where workers run and how many are at work; on a cluster, its nodes and what they have left. */
 export function Workers() {
   const { t } = useTranslation();
@@ -14,7 +16,7 @@ export function Workers() {
   if (!data) return null;
   const name = data.name === "local" || data.name === "kubernetes" ? t(`executor.${data.name}`) : data.name;
   return (
-    <div>
+    <div className={classes.workers}>
       <Text size="sm">
         {t("executor.workers")}{" "}
         <Text span c="dimmed" size="sm">
@@ -27,7 +29,7 @@ export function Workers() {
         </Text>
       </Text>
       {data.namespace && (
-        <Text size="xs" c="dimmed" className={classes.name}>
+        <Text size="xs" c="dimmed" className={classes.long}>
           {t("executor.namespace", { name: data.namespace })}
         </Text>
       )}
@@ -98,7 +100,7 @@ function NodeTable({ nodes }: { nodes: readonly NodeInfo[] }) {
               <td className="num">{format.count(node.workers ?? 0)}</td>
               <td className="num">{of(format.number(node.free_cpu), format.number(node.cpu))}</td>
               <td className="num">
-                {of(format.memory(node.free_memory_bytes), format.memory(node.memory_bytes))}
+                {of(format.number(gib(node.free_memory_bytes)), format.number(gib(node.memory_bytes)))}
               </td>
               {gpus && (
                 <td className="num">{of(format.count(node.free_gpu ?? 0), format.count(node.gpu ?? 0))}</td>

@@ -62,7 +62,7 @@ export default {
     nodes: "Nodes",
     node: "Node",
     cpuLeft: "CPU left",
-    memoryLeft: "Memory left",
+    memoryLeft: "Memory left (GiB)",
     gpuLeft: "GPUs left",
     of: "{{left}} of {{all}}",
     notReady: "Not ready",

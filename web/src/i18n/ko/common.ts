@@ -63,7 +63,7 @@ export default {
     nodes: "노드",
     node: "노드",
     cpuLeft: "남은 CPU",
-    memoryLeft: "남은 메모리",
+    memoryLeft: "남은 메모리 (GiB)",
     gpuLeft: "남은 GPU",
     of: "{{left}} / {{all}}",
     notReady: "준비 안 됨",
