@@ -19,7 +19,7 @@ def _kubectl(*arguments: str, stdin: str | None = None, check: bool = True, seco
     done = subprocess.run(
         ["kubectl", *arguments], input=stdin, check=False, capture_output=True, text=True, timeout=seconds
     )
-    if check and (done.returncode != 0 or done.stderr):
+    if check and (done.returncode != 0 or "Warning:" in done.stderr):
         raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}")
     return done.stdout.strip()
 

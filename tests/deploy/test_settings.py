@@ -79,6 +79,12 @@ def test_what_workers_are_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (own.priority_class, own.queue) == ("trials", "trials")
 
 
+@pytest.mark.parametrize(("given", "cores"), [("500m", 0.5), ("0.25", 0.25), ("2", 2.0), ("1500m", 1.5)])
+def test_cores_are_said_as_kubernetes_says_them(given: str, cores: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = environment(dict(pods(render("default", "--set", f"workers.cpu={given}")))["tuner"])
+    assert load("tuner", found, monkeypatch).kubernetes.cpu == cores
+
+
 def test_trials_inside_the_tuner(monkeypatch: pytest.MonkeyPatch) -> None:
     found = load("tuner", environment(dict(pods(render("local")))["tuner"]), monkeypatch)
     assert (found.executor, found.slots) == ("local", 2)

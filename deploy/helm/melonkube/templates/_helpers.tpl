@@ -48,6 +48,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Cores as a number: 0.5 of 500m. */}}
+{{- define "melonkube.cores" -}}
+{{- if hasSuffix "m" (toString .) }}{{ divf (trimSuffix "m" . | float64) 1000.0 }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* Every name people may use for the gateway, separated by commas. */}}
 {{- define "melonkube.hosts" -}}
 {{- $name := printf "%s-gateway" (include "melonkube.fullname" .) -}}
