@@ -1,6 +1,7 @@
 """``melon tune``: from options and files to an experiment, watched to its end."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,27 @@ def test_two_arguments(server: Standin, melon: Melon, table: Path) -> None:
         "num_leaves=56",
     ):
         assert said in found.out
+
+
+def test_why_an_experiment_waits_is_said_once(server: Standin, melon: Melon, table: Path) -> None:
+    looked = threading.Semaphore(0)
+    server.on_poll = lambda path: looked.release() if path.rsplit("/", 1)[-1] in server.experiments else None
+
+    def wait_and_end() -> None:
+        looked.acquire(timeout=60)
+        [(experiment_id, experiment)] = server.experiments.items()
+        for _ in range(3):
+            experiment["reason"] = "The image a/b:1 cannot be pulled."
+            server.emit(experiment_id, "experiment", dict(experiment))
+            looked.acquire(timeout=60)
+        server.end(experiment_id, best=result(1, 0.9), reason=None)
+
+    thread = threading.Thread(target=wait_and_end)
+    thread.start()
+    found = melon("tune", table, "-t", "y")
+    thread.join()
+    assert found.code == 0
+    assert found.err.count("It waits: The image a/b:1 cannot be pulled.") == 1
 
 
 def test_all_options(server: Standin, melon: Melon, table: Path, tmp_path: Path) -> None:

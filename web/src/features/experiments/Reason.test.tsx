@@ -7,10 +7,13 @@ import { Reason } from "./Reason";
 const reason = "The image registry.example/worker:1 cannot be pulled.";
 
 describe("Reason", () => {
-  it("says that an experiment waits, and why, without interrupting", async () => {
-    await show(<Reason experiment={makeExperiment({ reason })} />);
-    expect(screen.getByRole("status")).toHaveTextContent(`It waits${reason}`);
-  });
+  it.each(["queued", "running"] as const)(
+    "says why a %s experiment waits, without interrupting",
+    async (state) => {
+      await show(<Reason experiment={makeExperiment({ reason, state })} />);
+      expect(screen.getByRole("status")).toHaveTextContent(`It waits${reason}`);
+    },
+  );
 
   it("interrupts where it failed, and calls that no waiting", async () => {
     await show(<Reason experiment={makeExperiment({ reason, state: "failed" })} />, { language: "ko" });

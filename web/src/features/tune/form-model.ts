@@ -229,7 +229,6 @@ const SIMPLE: Record<string, string> = {
   "/parallelism": "parallelism",
   "/seed": "seed",
   "/columns": "columns",
-  "/worker": "workerCpu",
   "/worker/cpu": "workerCpu",
   "/worker/memory_bytes": "workerMemory",
   "/worker/gpu": "workerGpu",

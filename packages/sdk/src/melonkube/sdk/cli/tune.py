@@ -160,9 +160,19 @@ def _dataset_id(client: "Client", source: str | Path) -> str:
 def _watch(client: "Client", experiment: "Experiment") -> "Experiment":
     from melonkube.sdk.cli.progress import tuning
 
+    said: set[str] = set()
+
+    def tell(now: "Experiment") -> None:
+        # Said where nobody looks on, too: a job's log must show why the job does not end.
+        if now.reason is not None and now.state in ("queued", "running") and now.reason not in said:
+            said.add(now.reason)
+            say(f"It waits: {now.reason}")
+        if update is not None:
+            update(now)
+
     try:
         with tuning() as update:
-            return client.experiments.wait(experiment.id, update)
+            return client.experiments.wait(experiment.id, tell)
     except KeyboardInterrupt:
         raise CommandError(
             f"Experiment {experiment.name!r} goes on without you; `melon stop {experiment.id}` ends it.",
