@@ -135,7 +135,7 @@ async def test_the_catalogue(start_tuner: StartTuner) -> None:
     assert bowl["mode"]["choices"] == ["plain", "odd"]
     assert trainers["lightgbm"]["parameters"]["learning_rate"]["above"] is True
     where = (await running.client.get("/api/v1/executor")).json()
-    assert where == {"name": "local", "slots": 3, "busy": 0, "namespace": None, "nodes": None}
+    assert where == {"name": "local", "slots": 3, "busy": 0, "namespace": None, "nodes": None, "problem": None}
 
 
 async def test_what_is_measured(tried: tuple[Running, str]) -> None:

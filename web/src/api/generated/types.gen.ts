@@ -503,7 +503,8 @@ export type EndpointTarget = {
  *
  * Where workers run. ``slots`` is how many may run at once, null where nothing bounds them.
  *
- * ``nodes`` is null where there are none to speak of, or where the tuner may not see them.
+ * ``nodes`` is null where there are none to speak of, or where the tuner may not see them. ``problem`` says why no
+ * worker could run there at all, as far as that has been tried.
  */
 export type ExecutorInfo = {
     /**
@@ -526,6 +527,10 @@ export type ExecutorInfo = {
      * Nodes
      */
     nodes?: Array<NodeInfo> | null;
+    /**
+     * Problem
+     */
+    problem?: string | null;
 };
 
 /**

@@ -387,7 +387,8 @@ class NodeInfo(Answer):
 class ExecutorInfo(Answer):
     """Where workers run. ``slots`` is how many may run at once, null where nothing bounds them.
 
-    ``nodes`` is null where there are none to speak of, or where the tuner may not see them.
+    ``nodes`` is null where there are none to speak of, or where the tuner may not see them. ``problem`` says why no
+    worker could run there at all, as far as that has been tried.
     """
 
     name: str
@@ -395,3 +396,4 @@ class ExecutorInfo(Answer):
     busy: int
     namespace: str | None = None
     nodes: list[NodeInfo] | None = None
+    problem: str | None = None

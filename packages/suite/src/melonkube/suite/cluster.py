@@ -67,6 +67,7 @@ class Cluster:
             "MELON_KUBERNETES__REGISTRY_URL": door,
             "MELON_KUBERNETES__INSTALLATION": installation,
             "MELON_KUBERNETES__END_WITH_TUNER": "true",
+            "MELON_KUBERNETES__PREFLIGHT": "true",
             **({} if workers is None else {"MELON_KUBERNETES__MAX_WORKERS": str(workers)}),
         }
 

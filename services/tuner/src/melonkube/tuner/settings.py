@@ -85,6 +85,8 @@ class KubernetesSettings(BaseModel):
     """How long a worker stays bound to a node that is not heard of."""
     autoscaled: bool = False
     """Whether nodes come as they are needed: then no request is refused because none fits now."""
+    preflight: bool = False
+    """Whether a pod of the worker's image first shows that it reaches tuner and registry."""
     end_with_tuner: bool = False
     """Whether workers end when the tuner does; otherwise they train on while it restarts."""
 

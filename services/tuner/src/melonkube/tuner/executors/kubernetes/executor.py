@@ -19,6 +19,7 @@ from melonkube.tuner.executors.kubernetes import causes, manifests, nodes
 from melonkube.tuner.executors.kubernetes.api import ApiFailed, KubeApi
 from melonkube.tuner.executors.kubernetes.informer import Informer
 from melonkube.tuner.executors.kubernetes.manifests import EXPERIMENT, WORKER, WORKSPACE, Object
+from melonkube.tuner.executors.kubernetes.preflight import fly
 from melonkube.tuner.executors.protocol import CannotStart, OnChange, OnExit, Plight, WorkerExit, WorkerOrder
 from melonkube.tuner.settings import Settings
 
@@ -34,6 +35,9 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _NO_POD_SECONDS = 15.0
 _PODS_SECONDS = 10.0
+_PREFLIGHT_SECONDS = 90.0
+_PROVE_AGAIN_SECONDS = 60.0
+_NOT_TRIED = "It is being tried whether pods can run and reach this machine."
 _OUTSIDE = (Cause.WORKER_KILLED, Cause.PREEMPTED, None)
 
 
@@ -73,6 +77,9 @@ class KubernetesExecutor:
         self._finishing: set[asyncio.Task[None]] = set()
         self._secrets: dict[str, asyncio.Lock] = {}
         self._closed = False
+        self._problem: str | None = None
+        self._prove_again = asyncio.Event()
+        self._proven = asyncio.Event()
         self._all_pods: tuple[float, list[Object]] = (-1e9, [])
         self._api: KubeApi | None = None
         self._namespace = ""
@@ -119,6 +126,9 @@ class KubernetesExecutor:
             asyncio.create_task(self._tend(), name="tend"),
         ]
         await asyncio.gather(self._jobs.synced.wait(), self._nodes.synced.wait())
+        if self._own.preflight:
+            self._problem = _NOT_TRIED
+            self._tasks.append(asyncio.create_task(self._prove(), name="preflight"))
         log.info("cluster", address=self._api.address, namespace=self._namespace, workers=len(self._workers))
 
     def name_worker(self, experiment_id: str, epoch: int, number: int) -> str:
@@ -185,7 +195,12 @@ class KubernetesExecutor:
                 for node in sorted(self._nodes.objects.values(), key=lambda each: each["metadata"]["name"])
             ]
         return ExecutorInfo(
-            name=self.name, slots=self.slots, busy=len(self._workers), namespace=self._namespace, nodes=found
+            name=self.name,
+            slots=self.slots,
+            busy=len(self._workers),
+            namespace=self._namespace,
+            nodes=found,
+            problem=self._problem,
         )
 
     async def start(self, order: WorkerOrder, on_exit: OnExit) -> None:
@@ -196,6 +211,13 @@ class KubernetesExecutor:
         """
         if self._closed:
             raise CannotStart("The executor is closed.")
+        if self._problem is not None:
+            self._prove_again.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PREFLIGHT_SECONDS):
+                    await self._proven.wait()
+            if self._problem is not None:
+                raise CannotStart(self._problem)
         now = asyncio.get_running_loop().time()
         worker = _Worker(order.worker_id, order.workspace_id, order.experiment_id, now, on_exit)
         self._workers[order.worker_id] = worker
@@ -355,6 +377,22 @@ class KubernetesExecutor:
                 log.warning("a pod does not end, so it is removed by force", worker_id=worker.worker_id)
                 with suppress(ApiFailed):
                     await self._delete_pod(worker, 0.0)
+
+    async def _prove(self) -> None:
+        """Send preflight pods until one comes through: at once when a worker is wanted, else now and then."""
+        while True:
+            self._prove_again.clear()
+            self._proven.clear()
+            self._problem = await fly(self._cluster, self._namespace, self._own, self._addresses)
+            self._proven.set()
+            self._on_change()
+            if self._problem is None:
+                log.info("preflight", image=self._own.image, addresses=self._addresses)
+                return
+            log.error("preflight failed", reason=self._problem)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PROVE_AGAIN_SECONDS):
+                    await self._prove_again.wait()
 
     # What is asked of the cluster.
 

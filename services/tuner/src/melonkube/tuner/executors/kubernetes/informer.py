@@ -76,7 +76,7 @@ class Informer:
             query = {**self._selector, "limit": _PAGE, **({"continue": token} if token else {})}
             page = await self._api.call("GET", self._path, query)
             for each in page["items"]:
-                found[key_of(each)] = each
+                found[key_of(each)] = _lean(each)
             token = page["metadata"].get("continue") or ""
             if not token:
                 break
@@ -107,7 +107,7 @@ class Informer:
         if kind == "DELETED":
             self.objects.pop(key_of(each), None)
         else:
-            self.objects[key_of(each)] = each
+            self.objects[key_of(each)] = _lean(each)
         self._on_change(each, kind == "DELETED")
 
 
@@ -115,6 +115,12 @@ def key_of(each: Object) -> str:
     """Return an object's namespace and name as one text."""
     metadata = each["metadata"]
     return f"{metadata.get('namespace', '')}/{metadata['name']}"
+
+
+def _lean(each: Object) -> Object:
+    """Drop what nobody reads, which is half of an object: who manages which field."""
+    each["metadata"].pop("managedFields", None)
+    return each
 
 
 def _version(each: Object) -> str:

@@ -96,6 +96,32 @@ def job(settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str, 
     }
 
 
+_PREFLIGHT = """
+import importlib.util, sys, urllib.error, urllib.request
+if importlib.util.find_spec("melonkube") is None or importlib.util.find_spec("melonkube.trainer") is None:
+    sys.exit("The worker's image does not hold MelonKube's trainer.")
+for address in sys.argv[1:]:
+    try:
+        urllib.request.urlopen(address + "/healthz", timeout=10)
+    except urllib.error.HTTPError:
+        pass  # an answer, if only a refusal: it was reached
+    except OSError as error:
+        sys.exit(f"A pod does not reach {address}: {error}")
+"""
+PREFLIGHT = "melonkube.io/preflight"
+
+
+def preflight(settings: KubernetesSettings, name: str, addresses: tuple[str, str]) -> Object:
+    """Return the pod that shows that the image is there, and that pods reach tuner and registry."""
+    order = WorkerOrder(name, "", "none", "", "1")
+    body = _pod(settings, order, addresses, 0)
+    [container] = body["containers"]
+    container["command"] = [settings.command[0], "-c", _PREFLIGHT, *dict.fromkeys(addresses)]
+    container["env"] = [each for each in container["env"] if "valueFrom" not in each]
+    known = {**labels(settings), "app.kubernetes.io/component": "preflight", PREFLIGHT: "true"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": known}, "spec": body}
+
+
 def _pod(settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str, str], grace: int) -> Object:
     spec = order.spec
     pull = [{"name": name} for name in dict.fromkeys([*settings.image_pull_secrets, *spec.image_pull_secrets])]
