@@ -68,7 +68,7 @@ def test_why_an_experiment_waits_is_said_once(server: Standin, melon: Melon, tab
     found = melon("tune", table, "-t", "y")
     thread.join()
     assert found.code == 0
-    assert found.err.count("It waits: The image a/b:1 cannot be pulled.") == 1
+    assert found.err.count("Waiting: The image a/b:1 cannot be pulled.") == 1
 
 
 def test_all_options(server: Standin, melon: Melon, table: Path, tmp_path: Path) -> None:

@@ -11,18 +11,18 @@ describe("Reason", () => {
     "says why a %s experiment waits, without interrupting",
     async (state) => {
       await show(<Reason experiment={makeExperiment({ reason, state })} />);
-      expect(screen.getByRole("status")).toHaveTextContent(`It waits${reason}`);
+      expect(screen.getByRole("status")).toHaveTextContent(`Workers wait${reason}`);
     },
   );
 
   it("interrupts where it failed, and calls that no waiting", async () => {
     await show(<Reason experiment={makeExperiment({ reason, state: "failed" })} />, { language: "ko" });
     expect(screen.getByRole("alert")).toHaveTextContent(reason);
-    expect(screen.queryByText("기다리는 중")).not.toBeInTheDocument();
+    expect(screen.queryByText("기다리는 워커가 있습니다")).not.toBeInTheDocument();
   });
 
   it("is nothing where there is none", async () => {
     await show(<Reason experiment={makeExperiment()} />);
-    expect(screen.queryByText(/waits/)).not.toBeInTheDocument();
+    expect(screen.queryByText(/Workers wait/)).not.toBeInTheDocument();
   });
 });

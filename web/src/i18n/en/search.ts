@@ -11,7 +11,7 @@ export default {
     goal: "predicts {{target}} ({{task}})",
     trials: "Trials",
     parameters: "Hyperparameters",
-    waiting: "It waits",
+    waiting: "Workers wait",
     settings: "Settings",
   },
   phases: {

@@ -11,7 +11,7 @@ export default {
     goal: "예측할 열: {{target}} ({{task}})",
     trials: "시도",
     parameters: "하이퍼파라미터",
-    waiting: "기다리는 중",
+    waiting: "기다리는 워커가 있습니다",
     settings: "설정",
   },
   phases: {

@@ -166,7 +166,7 @@ def _watch(client: "Client", experiment: "Experiment") -> "Experiment":
         # Said where nobody looks on, too: a job's log must show why the job does not end.
         if now.reason is not None and now.state in ("queued", "running") and now.reason not in said:
             said.add(now.reason)
-            say(f"It waits: {now.reason}")
+            say(f"Waiting: {now.reason}")
         if update is not None:
             update(now)
 
