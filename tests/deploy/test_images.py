@@ -24,7 +24,7 @@ def _instructions(stage: str) -> str:
 
 def test_every_image_has_a_stage_below_it_and_one_that_says_what_it_runs() -> None:
     for service in SERVICES:
-        assert re.search(rf"^FROM (plain|tables) AS under-{service}$", DOCKERFILE, re.MULTILINE)
+        assert re.search(rf"^FROM (plain|tables|boosted) AS under-{service}$", DOCKERFILE, re.MULTILINE)
         assert f'CMD ["python", "-m", "melonkube.{service}"]' in _instructions(f"ends-{service}")
         assert (ROOT / "services" / service / "src" / "melonkube" / service / "__main__.py").is_file()
     assert 'CMD ["python", "-m", "melonkube.trainer.worker"]' in _instructions("ends-trainer")
@@ -49,7 +49,7 @@ def test_nobody_is_root() -> None:
 
 def test_what_is_installed_is_locked() -> None:
     installs = [line for line in DOCKERFILE.replace("\\\n", " ").splitlines() if "pip install" in line]
-    assert len(installs) == 5
+    assert len(installs) == 6
     for line in installs:
         # The tool itself by its version, third parties by their hashes, ours from what was just built.
         assert '"uv==' in line or "--require-hashes" in line or "--no-index" in line, line
