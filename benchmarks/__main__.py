@@ -1,4 +1,4 @@
-"""Runs every benchmark: ``python -m benchmarks``."""
+"""Runs every benchmark but that of Kubernetes, which needs a cluster: ``python -m benchmarks``."""
 
 import subprocess
 import sys
