@@ -82,6 +82,7 @@ def test_a_cluster_is_what_the_kubeconfig_and_the_options_say(kubeconfig: Path, 
         "MELON_KUBERNETES__REGISTRY_URL": "http://a:1",
         "MELON_KUBERNETES__INSTALLATION": "melon-1",
         "MELON_KUBERNETES__END_WITH_TUNER": "true",
+        "MELON_KUBERNETES__PREFLIGHT": "true",
         "MELON_KUBERNETES__MAX_WORKERS": "5",
     }
     assert "MELON_KUBERNETES__MAX_WORKERS" not in found.environment("melon-1", "http://a:1", None)
@@ -106,7 +107,9 @@ def test_the_tuner_takes_what_it_is_told(
     settings = Settings()
     assert settings.executor == "kubernetes"
     own = settings.kubernetes
-    assert (own.namespace, own.image, own.max_workers, own.end_with_tuner) == ("mine", "i", 3, True)
+    assert (own.namespace, own.image, own.max_workers) == ("mine", "i", 3)
+    assert own.end_with_tuner
+    assert own.preflight
     assert own.tuner_url == own.registry_url == "http://10.0.0.1:8090"
 
 

@@ -71,6 +71,12 @@ describe("SystemDot", () => {
     expect(within(table).getByText("0 / 0")).toBeInTheDocument();
   });
 
+  it("says what keeps workers from running there", async () => {
+    await open({ ...CLUSTER, nodes: [node("node-1")], problem: "The image w:1 cannot be pulled." });
+    expect(await screen.findByText("Workers cannot run there now.")).toBeInTheDocument();
+    expect(screen.getByText(/The image w:1 cannot be pulled/)).toBeInTheDocument();
+  });
+
   it("says why there is no table", async () => {
     await open({ ...CLUSTER, nodes: null });
     expect(await screen.findByText(/may not look at the cluster's nodes/)).toBeInTheDocument();

@@ -33,6 +33,14 @@ export function Workers() {
           {t("executor.namespace", { name: data.namespace })}
         </Text>
       )}
+      {data.problem && (
+        <Text size="xs" className={classes.problem} mt={4}>
+          <Text span inherit fw={550}>
+            {t("executor.problem")}
+          </Text>{" "}
+          {data.problem}
+        </Text>
+      )}
       <NodeList executor={data} />
     </div>
   );

@@ -56,7 +56,8 @@ describe("TuneDataset", () => {
 
   it("lets each worker be given something on a cluster, and shows a refusal there", async () => {
     const bodies: ExperimentCreate[] = [];
-    server.handle("GET /api/v1/executor", () => ({ name: "kubernetes", slots: null, busy: 0 }));
+    const problem = "The image w:1 cannot be pulled.";
+    server.handle("GET /api/v1/executor", () => ({ name: "kubernetes", slots: null, busy: 0, problem }));
     server.handle(CREATE, async (request) => {
       bodies.push(await request.json());
       return new Refusal(422, "invalid_request", "No node is that large.", [
@@ -66,6 +67,7 @@ describe("TuneDataset", () => {
     const user = userEvent.setup();
     const { container } = await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
     await user.click(await screen.findByRole("button", { name: /^Advanced/ }));
+    expect(await screen.findByText(problem)).toBeInTheDocument();
     await user.type(await screen.findByRole("textbox", { name: "CPU cores a worker" }), "0.5");
     const memory = screen.getByRole("textbox", { name: "Memory a worker (GiB)" });
     await user.type(memory, "4");

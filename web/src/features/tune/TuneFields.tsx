@@ -11,7 +11,7 @@ import { newKey } from "@/api/http";
 import { toProblem } from "@/api/problem";
 import { executorInfo } from "@/api/system";
 import { useItemText } from "@/i18n/problem-text";
-import { NoticeList } from "@/ui/Notice";
+import { Notice, NoticeList } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { useFormat } from "@/ui/use-format";
 import { ColumnsField } from "./ColumnsField";
@@ -109,6 +109,11 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
     <FormProvider {...form}>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <Stack gap="lg">
+          {executor.data?.problem && (
+            <Notice tone="warning" title={t("executor.problem")}>
+              {executor.data.problem}
+            </Notice>
+          )}
           <NoticeList title={t("datasets.notes")} items={suggestion.warnings ?? []} />
           <div className={classes.row}>
             <Select

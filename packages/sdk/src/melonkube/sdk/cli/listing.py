@@ -74,6 +74,8 @@ def status(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
             if executor is not None:
                 tell("")
                 console().print(text.printable(show.executor(executor)))
+                if executor.problem is not None:
+                    console().print(text.printable(f"No worker could run there: {executor.problem}"))
                 if executor.nodes:
                     hidden = () if any(node.gpu for node in executor.nodes) else ("gpu left",)
                     fields = [field for field in show.NODES if field.heading not in hidden]
