@@ -51,7 +51,7 @@ def test_status_shows_the_nodes_and_what_they_have_left(server: Standin, melon: 
     server.executor["nodes"] = [node("node-1", gpu=2, free_gpu=1)]
     assert "1 of 2" in melon("status").out
     server.executor["problem"] = "The image cannot be pulled."
-    assert "No worker could run there: The image cannot be pulled." in melon("status").out
+    assert "Not ready for workers: The image cannot be pulled." in melon("status").out
     server.executor["nodes"] = None
     assert "its nodes cannot be seen" in melon("status").out
 

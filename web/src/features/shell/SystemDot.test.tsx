@@ -73,7 +73,7 @@ describe("SystemDot", () => {
 
   it("says what keeps workers from running there", async () => {
     await open({ ...CLUSTER, nodes: [node("node-1")], problem: "The image w:1 cannot be pulled." });
-    expect(await screen.findByText("Workers cannot run there now.")).toBeInTheDocument();
+    expect(await screen.findByText("Not ready for workers.")).toBeInTheDocument();
     expect(screen.getByText(/The image w:1 cannot be pulled/)).toBeInTheDocument();
   });
 

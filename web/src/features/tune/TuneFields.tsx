@@ -62,7 +62,11 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
   const { control, register, handleSubmit, setError, formState } = form;
   const { errors } = formState;
   const algorithms = useQuery(algorithmList());
-  const executor = useQuery({ ...executorInfo(), refetchInterval: false });
+  const executor = useQuery({
+    ...executorInfo(),
+    // What is wrong now may be put right while the form is filled in.
+    refetchInterval: (query) => (query.state.data?.problem ? 5_000 : false),
+  });
   const sent = useRef<{ body: string; key: string }>(null);
 
   const make = useMutation({

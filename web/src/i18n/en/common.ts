@@ -59,7 +59,7 @@ export default {
     busy: "{{busy}} at work",
     busyOf: "{{busy}} of {{slots}} at work",
     namespace: "Namespace {{name}}",
-    problem: "Workers cannot run there now.",
+    problem: "Not ready for workers.",
     nodes: "Nodes",
     node: "Node",
     cpuLeft: "CPU left",

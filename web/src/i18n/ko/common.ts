@@ -60,7 +60,7 @@ export default {
     busy: "작업 중 {{busy}}개",
     busyOf: "작업 중 {{busy}} / {{slots}}",
     namespace: "네임스페이스 {{name}}",
-    problem: "지금은 워커를 실행할 수 없습니다.",
+    problem: "아직 워커를 실행할 수 없습니다.",
     nodes: "노드",
     node: "노드",
     cpuLeft: "남은 CPU",

@@ -75,7 +75,7 @@ def status(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
                 tell("")
                 console().print(text.printable(show.executor(executor)))
                 if executor.problem is not None:
-                    console().print(text.printable(f"No worker could run there: {executor.problem}"))
+                    console().print(text.printable(f"Not ready for workers: {executor.problem}"))
                 if executor.nodes:
                     hidden = () if any(node.gpu for node in executor.nodes) else ("gpu left",)
                     fields = [field for field in show.NODES if field.heading not in hidden]
