@@ -47,9 +47,11 @@ Make = Callable[..., tuple[Api, Scripted]]
 def make(token: Token) -> Iterator[Make]:
     made: list[Api] = []
 
-    def build(*answers: httpx.Response | Exception, request_id: str | None = None) -> tuple[Api, Scripted]:
+    def build(
+        *answers: httpx.Response | Exception, request_id: str | None = None, silence: float | None = None
+    ) -> tuple[Api, Scripted]:
         transport = Scripted(list(answers))
-        made.append(Api("tuner", "http://tuner", token, request_id, transport=transport))
+        made.append(Api("tuner", "http://tuner", token, request_id, transport=transport, silence_seconds=silence))
         return made[-1], transport
 
     yield build
@@ -148,6 +150,21 @@ def test_patience_ends_the_trying(make: Make) -> None:
     with pytest.raises(Abandoned):
         api.call("GET", "/", Patience(over))
     assert len(transport.requests) == 3
+
+
+def test_a_silence_that_is_too_long_ends_the_trying(make: Make, forever: Patience) -> None:
+    api, transport = make(httpx.ConnectError("refused"), problem(503), httpx.ConnectError("refused"), silence=0.05)
+    with pytest.raises(Abandoned):
+        api.call("GET", "/", forever)
+    assert len(transport.requests) >= 2
+
+
+def test_who_answers_in_between_is_not_silent(make: Make, forever: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 40))
+    monkeypatch.setattr("melonkube.trainer.worker.http.time.monotonic", lambda: float(next(clock)))
+    api, _ = make(httpx.ConnectError("refused"), OK, silence=200.0)
+    for _ in range(5):
+        assert api.call("GET", "/", forever).status_code == 200
 
 
 def test_without_patience_a_call_is_tried_once(make: Make) -> None:

@@ -28,8 +28,10 @@ def test_the_rest_may_be_given() -> None:
             "MELON_REQUEST_ID": "r",
             "MELON_CACHE_BYTES": "1000",
             "MELON_LOGS__LEVEL": "debug",
+            "MELON_WORKER_SILENCE_SECONDS": "60",
         }
     )
+    assert settings.silence_seconds == 60.0
     assert (settings.trials, settings.request_id, settings.cache_bytes, settings.log_level) == (3, "r", 1000, "DEBUG")
     assert WorkerSettings.from_environment(ENVIRONMENT | {"MELON_WORKER_TRIALS": "auto"}).trials is None
 
@@ -48,6 +50,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("MELON_WORKER_TRIALS", "many"),
         ("MELON_WORKER_TRIALS", ""),
         ("MELON_CACHE_BYTES", "1 GB"),
+        ("MELON_WORKER_SILENCE_SECONDS", "soon"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:

@@ -85,6 +85,8 @@ class KubernetesSettings(BaseModel):
     """How long a worker stays bound to a node that is not heard of."""
     autoscaled: bool = False
     """Whether nodes come as they are needed: then no request is refused because none fits now."""
+    silence_seconds: int = Field(default=1800, ge=60)
+    """How long the tuner may be away before workers end by themselves."""
     preflight: bool = False
     """Whether a pod of the worker's image first shows that it reaches tuner and registry."""
     end_with_tuner: bool = False

@@ -113,6 +113,7 @@ class Api:
         token: Sent with each call.
         request_id: Sent with each call.
         transport: For tests: where calls go instead of the network.
+        silence_seconds: How long the service may give no answer before trying on is given up; None: for ever.
     """
 
     def __init__(
@@ -122,7 +123,10 @@ class Api:
         token: Token,
         request_id: str | None,
         transport: httpx.BaseTransport | None = None,
+        silence_seconds: float | None = None,
     ) -> None:
+        self._silence = silence_seconds
+        self._heard = time.monotonic()
         self._name = name
         self._token = token
         self._headers = {} if request_id is None else {"X-Request-Id": request_id}
@@ -167,6 +171,8 @@ class Api:
             sent.setdefault("Content-Type", "application/json")
         timeout = httpx.Timeout(30.0 + wait_seconds, connect=2.0, pool=None)
         answer = self._http.request(method, path, content=content, headers=sent, timeout=timeout)
+        if answer.status_code not in PASSING:
+            self._heard = time.monotonic()
         self._check(answer, token)
         return answer
 
@@ -241,5 +247,8 @@ class Api:
                 return answer
             if attempt == 0:
                 log.warning("%s does not answer, trying on", self._name, extra={"reason": str(reason)})
+            if self._silence is not None and time.monotonic() - self._heard > self._silence:
+                log.error("%s was silent for too long", self._name, extra={"seconds": self._silence})
+                raise Abandoned
             patience.wait(backoff(attempt))
             attempt += 1

@@ -20,6 +20,8 @@ class WorkerSettings:
         cache_dir: ``MELON_CACHE_DIR``: data sets by their hash, shared by workers.
         cache_bytes: ``MELON_CACHE_BYTES``: how much of it to keep; 10 GiB by default.
         trials: ``MELON_WORKER_TRIALS``: after so many trials the worker ends; None (``auto``): when it is told to.
+        silence_seconds: ``MELON_WORKER_SILENCE_SECONDS``: the tuner may be away for so long before the worker ends;
+            None: for ever.
         request_id: ``MELON_REQUEST_ID``: of the request that began the experiment; sent with every call.
         log_level: ``MELON_LOGS__LEVEL``.
     """
@@ -31,6 +33,7 @@ class WorkerSettings:
     cache_dir: Path
     cache_bytes: int = CACHE_BYTES
     trials: int | None = None
+    silence_seconds: float | None = None
     request_id: str | None = None
     log_level: str = "INFO"
 
@@ -54,6 +57,9 @@ class WorkerSettings:
         cache_bytes = environment.get("MELON_CACHE_BYTES", str(CACHE_BYTES))
         if not cache_bytes.isdecimal():
             raise ValueError(f"MELON_CACHE_BYTES is {cache_bytes!r} and must be a number of bytes")
+        silence = environment.get("MELON_WORKER_SILENCE_SECONDS") or None
+        if silence is not None and not silence.isdecimal():
+            raise ValueError(f"MELON_WORKER_SILENCE_SECONDS is {silence!r} and must be a number of seconds")
         return cls(
             worker_id=needed("MELON_WORKER_ID"),
             token=needed("MELON_WORKER_TOKEN"),
@@ -62,6 +68,7 @@ class WorkerSettings:
             cache_dir=Path(needed("MELON_CACHE_DIR")),
             cache_bytes=int(cache_bytes),
             trials=None if trials == "auto" else int(trials),
+            silence_seconds=None if silence is None else float(silence),
             request_id=environment.get("MELON_REQUEST_ID") or None,
             log_level=environment.get("MELON_LOGS__LEVEL", "INFO").upper(),
         )

@@ -42,7 +42,13 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._token = Token(settings.token)
-        self._tuner = Api("tuner", settings.tuner_url, self._token, settings.request_id)
+        self._tuner = Api(
+            "tuner",
+            settings.tuner_url,
+            self._token,
+            settings.request_id,
+            silence_seconds=settings.silence_seconds,
+        )
         self._registry = Api("registry", settings.registry_url, self._token, settings.request_id)
         self._calls = TunerCalls(self._tuner, self._token)
         self._leaving = threading.Event()

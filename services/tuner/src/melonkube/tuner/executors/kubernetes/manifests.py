@@ -185,6 +185,7 @@ def _environment(settings: KubernetesSettings, order: WorkerOrder, addresses: tu
         "MELON_CACHE_DIR": "/cache",
         "MELON_CACHE_BYTES": str(settings.cache_bytes // 2),
         "MELON_WORKER_TRIALS": order.trials,
+        "MELON_WORKER_SILENCE_SECONDS": str(settings.silence_seconds),
         "PYTHONUNBUFFERED": "1",
         "HOME": "/tmp",  # noqa: S108 - an own, empty volume
         **({"MELON_REQUEST_ID": order.request_id} if order.request_id else {}),
