@@ -90,6 +90,8 @@ def test_nothing_is_lost_while_pods_are_replaced(variation: str) -> None:
         assert drain + shutdown < pod["terminationGracePeriodSeconds"]
         # A service that is away must neither close the door nor silence predictions.
         assert pod["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    (wait,) = deployments["serving"]["spec"]["template"]["spec"]["initContainers"]
+    assert wait["command"][-1] == f"http://{deployments['registry']['metadata']['name']}:8080/readyz"
     assert deployments["tuner"]["spec"]["strategy"] == {"type": "Recreate"}
     assert deployments["tuner"]["spec"]["replicas"] == 1
     registry = deployments["registry"]["spec"]

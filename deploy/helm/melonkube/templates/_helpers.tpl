@@ -164,9 +164,11 @@ readinessProbe:
 
 {{/* The Deployment and Service of one of our services.
      A dict: root, service, plain and secret (of the environment), readiness (path), grace (seconds), drain (seconds before SIGTERM),
-     strategy (YAML), replicas (a number, or nothing), data (YAML of the volume), token (whether it calls the cluster). */}}
+     strategy (YAML), replicas (a number, or nothing), data (YAML of the volume), token (whether it calls the cluster),
+     after (a service that must have answered three times in a row before this one begins). */}}
 {{- define "melonkube.deployment" -}}
 {{- $ := .root -}}
+{{- $service := .service -}}
 {{- $values := index $.Values .service -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -201,6 +203,30 @@ spec:
         {{- end }}
       {{- end }}
       {{- include "melonkube.placement" (list $ .service $values) | nindent 6 }}
+      {{- with .after }}
+      initContainers:
+        - name: wait
+          image: {{ include "melonkube.image" (list $ $service) }}
+          imagePullPolicy: {{ $.Values.image.pullPolicy }}
+          command:
+            - python
+            - -c
+            - |
+              import sys, time, urllib.request
+              in_a_row = 0
+              while in_a_row < 3:
+                  try:
+                      urllib.request.urlopen(sys.argv[1], timeout=3).close()
+                      in_a_row += 1
+                  except OSError:
+                      in_a_row = 0
+                  time.sleep(1)
+            - http://{{ include "melonkube.fullname" $ }}-{{ . }}:8080/readyz
+          resources:
+            requests: {cpu: 10m, memory: 32Mi}
+            limits: {memory: 128Mi}
+          securityContext: {{- include "melonkube.containerSecurity" $ | nindent 12 }}
+      {{- end }}
       containers:
         - name: {{ .service }}
           image: {{ include "melonkube.image" (list $ .service) }}
