@@ -199,6 +199,22 @@ def test_predictions_go_on_while_pods_are_replaced(
     assert [each for each in answers if each != 200] == []
 
 
+def test_a_pod_that_cannot_get_its_models_replaces_none(installed: Installed, api: Api, deployed: str) -> None:
+    own = ("--namespace", installed.namespace)
+    installed.kubectl(*own, "scale", f"deployment/{RELEASE}-registry", "--replicas=0")
+    installed.kubectl(*own, "wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/component=registry")
+    try:
+        installed.kubectl(*own, "rollout", "restart", f"deployment/{RELEASE}-serving")
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            assert api.predict(deployed, INSTANCE)["predictions"]
+            time.sleep(0.2)
+    finally:
+        installed.kubectl(*own, "scale", f"deployment/{RELEASE}-registry", "--replicas=1")
+    installed.kubectl(*own, "rollout", "status", f"deployment/{RELEASE}-serving", "--timeout=180s")
+    _wait_for_every_replica(api, deployed)
+
+
 def test_nothing_is_lost_when_registry_and_database_come_back_elsewhere(
     installed: Installed, api: Api, deployed: str
 ) -> None:
