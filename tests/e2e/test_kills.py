@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.chaos, pytest.mark.timeout(600)]
 
 KILLED = ("worker", "tuner", "registry", "gateway", "serving")
 KILLS_OF_EACH = 4
-TRIALS = 70
+AFTERWARDS = 5
+"""So many trials must still be completed after the last kill."""
 
 
 def test_twenty_kills_and_every_trial_is_counted_once(suite: Suite, api: Api) -> None:
@@ -25,24 +26,25 @@ def test_twenty_kills_and_every_trial_is_counted_once(suite: Suite, api: Api) ->
     plan = [name for name in KILLED for _ in range(KILLS_OF_EACH)]
     source.shuffle(plan)
     dataset = api.upload(table(12_000, seed=31, hard=True), "killed")
-    experiment = api.tune(dataset["id"], name="killed", budget={"max_trials": TRIALS}, seed=5)
+    # More trials than there is time for: it is stopped when all kills are done, however fast the machine is.
+    experiment = api.tune(dataset["id"], name="killed", budget={"max_trials": 5_000}, seed=5)
     identity = experiment["id"]
-    killed: Counter[str] = Counter()
-    finished_before: dict[int, float] = {}
-    last_kill = ""
-    done = None
+    finished: dict[int, float] = {}
+    last_kill, left, done = "", AFTERWARDS, None
     for event in api.events(identity):
         if event["type"] == "experiment" and event["data"]["state"] in ("completed", "failed", "stopped"):
             done = event["data"]
-        if event["type"] != "trial" or not plan:
+        if event["type"] != "trial":
             continue
         trial = event["data"]
         if trial["state"] == "completed":
-            assert finished_before.setdefault(trial["number"], trial["value"]) == trial["value"]
+            assert finished.setdefault(trial["number"], trial["value"]) == trial["value"]
+            left -= not plan
+            if left == 0:
+                assert api.http.post(f"/api/v1/experiments/{identity}/stop").status_code in (200, 202)
         # A kill at every kind of moment: after a hand-over as well as after a completion. What the stream repeats after
-        # it broke is no new moment; as long as trials abound, some moments are let pass.
-        abound = TRIALS - len(finished_before) > 2 * len(plan)
-        if event["at"] <= last_kill or (abound and source.random() < 0.3):
+        # it broke is no new moment.
+        if not plan or event["at"] <= last_kill or source.random() < 0.3:
             continue
         running = suite.pids()
         name = next((name for name in plan if any(there.startswith(name) for there in running)), None)
@@ -51,27 +53,26 @@ def test_twenty_kills_and_every_trial_is_counted_once(suite: Suite, api: Api) ->
         with contextlib.suppress(ProcessLookupError):
             os.kill(running[source.choice([there for there in running if there.startswith(name)])], signal.SIGKILL)
             plan.remove(name)
-            killed[name] += 1
             last_kill = rfc3339(datetime.now(UTC))
-    assert not plan, f"only {killed} before the experiment ended"
-
+    assert not plan
     assert done is not None
-    assert done["state"] == "completed", done
+    assert done["state"] == "stopped", done
+
     trials = api.trials(identity)
-    assert sorted(trial["number"] for trial in trials) == list(range(1, TRIALS + 1))
+    assert [trial["number"] for trial in trials] == list(range(1, len(trials) + 1))
+    assert {trial["state"] for trial in trials} <= {"completed", "stopped"}, trials
+    completed = {trial["number"]: trial["value"] for trial in trials if trial["state"] == "completed"}
     counted = api.get(f"/api/v1/experiments/{identity}")["trials"]
-    assert counted["completed"] + counted["failed"] == TRIALS
-    assert counted["completed"] == TRIALS, [trial for trial in trials if trial["state"] != "completed"]
-    for number, value in finished_before.items():
-        assert next(trial for trial in trials if trial["number"] == number)["value"] == value
+    assert (counted["completed"], counted["failed"]) == (len(completed), 0)
+    assert counted["stopped"] == len(trials) - len(completed)
+    assert finished == completed
 
     for trial in trials:
         attempts = api.get(f"/api/v1/experiments/{identity}/trials/{trial['number']}")["attempts"]
-        winners = [attempt for attempt in attempts if attempt["run_id"] == trial["run_id"]]
-        assert len(winners) == 1
         assert len({attempt["attempt"] for attempt in attempts}) == len(attempts)
-        run = api.get(f"/api/v1/runs/{trial['run_id']}")
-        assert run["state"] == "completed"
+        if trial["state"] == "completed":
+            assert len([attempt for attempt in attempts if attempt["run_id"] == trial["run_id"]]) == 1
+            assert api.get(f"/api/v1/runs/{trial['run_id']}")["state"] == "completed"
     runs = []
     cursor = None
     while True:
@@ -82,7 +83,7 @@ def test_twenty_kills_and_every_trial_is_counted_once(suite: Suite, api: Api) ->
             break
     per_trial = Counter(run["trial_id"] for run in runs if run["state"] == "completed" and run["trial_id"])
     assert set(per_trial.values()) == {1}
-    assert len(per_trial) == TRIALS
+    assert len(per_trial) == len(completed)
 
 
 def test_the_suite_goes_on_where_it_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:

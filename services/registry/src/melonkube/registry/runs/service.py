@@ -116,7 +116,7 @@ class RunService:
         return [run_of(row) for row in rows]
 
     async def finish(self, who: Principal, run_id: str, end: RunFinish) -> Run:
-        """End a run.
+        """End a run. An attempt at a trial that did not count after all is written off, whatever its worker said.
 
         Raises:
             Conflict: It has ended in another state.
@@ -125,6 +125,8 @@ class RunService:
             row = await self._get(session, who, run_id, lock=True)
             if row.state == RunState.RUNNING:
                 row.state, row.reason, row.finished_at = end.state, end.reason, datetime.now(UTC)
+            elif row.state != end.state and _is_written_off(who, row, end):
+                row.state, row.reason = end.state, end.reason
             elif row.state != end.state:
                 raise Conflict(f"The run has ended as {row.state} and stays so.")
             return run_of(row)
@@ -328,6 +330,11 @@ class RunService:
         if row is None:
             raise NotFound(f"The run has no artifact '{path}'.")
         return artifact_of(row), await self._blobs.find(who.workspace_id, row.sha256)
+
+
+def _is_written_off(who: Principal, row: RunRow, end: RunFinish) -> bool:
+    """Whether the tuner says that an attempt was lost: its worker ended the run, but died before the trial's end."""
+    return end.state is RunState.LOST and row.trial_id is not None and SCOPE_SERVICE in who.scopes
 
 
 def _may_touch(who: Principal, row: RunRow) -> bool:
