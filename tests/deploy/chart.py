@@ -37,7 +37,9 @@ def manifest(variation: str, *arguments: str, namespace: str = NAMESPACE, releas
     Raises:
         AssertionError: Helm refused to render them; the message is Helm's.
     """
-    done = helm("template", release, CHART, "--namespace", namespace, *values(variation), *arguments)
+    done = helm(
+        "template", release, CHART, "--kube-version", "1.33", "--namespace", namespace, *values(variation), *arguments
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
