@@ -17,6 +17,7 @@ from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
 from melonkube.kit.logs import get_logger
 from melonkube.tuner.executors.kubernetes import causes, manifests, nodes
 from melonkube.tuner.executors.kubernetes.api import ApiFailed, KubeApi
+from melonkube.tuner.executors.kubernetes.calls import WorkerCalls
 from melonkube.tuner.executors.kubernetes.informer import Informer
 from melonkube.tuner.executors.kubernetes.manifests import EXPERIMENT, WORKER, WORKSPACE, Object
 from melonkube.tuner.executors.kubernetes.preflight import fly
@@ -25,16 +26,13 @@ from melonkube.tuner.settings import Settings
 
 log = get_logger("melonkube.tuner.kubernetes")
 
-_TAIL_LINES = 50
 _TEND_SECONDS = 1.0
 _FORCE_SECONDS = 3.0
 """A pod that is still there so long after its grace is removed by force."""
 _FORCE_AGAIN_SECONDS = 10.0
-_START_TRIES = 5
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _NO_POD_SECONDS = 15.0
-_PODS_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 90.0
 _PROVE_AGAIN_SECONDS = 60.0
 _NOT_TRIED = "It is being tried whether pods can run and reach this machine."
@@ -72,17 +70,13 @@ class KubernetesExecutor:
         installation = hashlib.sha256(self._own.installation.encode()).hexdigest()[:6]
         self._prefix = f"melon-{installation}-"
         self._workers: dict[str, _Worker] = {}
-        self._tokens: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._finishing: set[asyncio.Task[None]] = set()
-        self._secrets: dict[str, asyncio.Lock] = {}
         self._closed = False
         self._problem: str | None = None
         self._prove_again = asyncio.Event()
         self._proven = asyncio.Event()
-        self._all_pods: tuple[float, list[Object]] = (-1e9, [])
-        self._api: KubeApi | None = None
-        self._namespace = ""
+        self._calls: WorkerCalls | None = None
         self._on_exit: OnExit | None = None
         self._on_change: OnChange = lambda: None
         self._jobs: Informer | None = None
@@ -111,12 +105,12 @@ class KubernetesExecutor:
             NoCluster: No cluster is configured.
         """
         self._on_exit, self._on_change = on_exit, on_change
-        self._api = await KubeApi.connect()
-        self._namespace = self._own.namespace or self._api.namespace
+        api = await KubeApi.connect()
+        calls = self._calls = WorkerCalls(api, self._own.namespace or api.namespace, self._own)
         chosen = manifests.selector(self._own)
-        self._jobs = Informer(self._api, self._path("jobs"), chosen, self._job_changed)
-        self._pods = Informer(self._api, self._path("pods"), chosen, self._pod_changed)
-        self._nodes = Informer(self._api, "/api/v1/nodes", "", lambda _node, _gone: None)
+        self._jobs = Informer(api, calls.path("jobs"), chosen, self._job_changed)
+        self._pods = Informer(api, calls.path("pods"), chosen, self._pod_changed)
+        self._nodes = Informer(api, "/api/v1/nodes", "", lambda _node, _gone: None)
         # Pods first: whoever adopts a Job looks for its pod.
         self._tasks = [asyncio.create_task(self._pods.run(), name="pods")]
         await self._pods.synced.wait()
@@ -129,7 +123,7 @@ class KubernetesExecutor:
         if self._own.preflight:
             self._problem = _NOT_TRIED
             self._tasks.append(asyncio.create_task(self._prove(), name="preflight"))
-        log.info("cluster", address=self._api.address, namespace=self._namespace, workers=len(self._workers))
+        log.info("cluster", address=api.address, namespace=calls.namespace, workers=len(self._workers))
 
     def name_worker(self, experiment_id: str, epoch: int, number: int) -> str:
         """Return the name of a worker: of its Job, too. Never given twice, as an epoch is not."""
@@ -183,7 +177,9 @@ class KubernetesExecutor:
         """Return what runs where."""
         found = None
         if self._nodes is not None and not self._nodes.forbidden:
-            pods = await self._pods_everywhere()
+            pods = await self._cluster.pods_everywhere()
+            if pods is None:
+                pods = [each.pod for each in self._workers.values() if each.pod is not None]
             ours = Counter(self._node_name(each.pod) for each in self._workers.values() if each.pod is not None)
             found = [
                 nodes.describe(
@@ -198,7 +194,7 @@ class KubernetesExecutor:
             name=self.name,
             slots=self.slots,
             busy=len(self._workers),
-            namespace=self._namespace,
+            namespace=None if self._calls is None else self._calls.namespace,
             nodes=found,
             problem=self._problem,
         )
@@ -222,9 +218,7 @@ class KubernetesExecutor:
         worker = _Worker(order.worker_id, order.workspace_id, order.experiment_id, now, on_exit)
         self._workers[order.worker_id] = worker
         try:
-            await self._hold_token(order)
-            body = manifests.job(self._own, order, self._addresses, self._grace)
-            await self._persist("POST", self._path("jobs"), body, settled=("AlreadyExists",))
+            await self._cluster.make(order, self._addresses, self._grace)
         except ApiFailed as error:
             if not worker.ended.is_set() and not worker.job:
                 del self._workers[order.worker_id]
@@ -244,8 +238,8 @@ class KubernetesExecutor:
         while not worker.ended.is_set():
             try:
                 if worker.pod is not None:
-                    await self._delete_pod(worker, grace)
-                await self._delete_job(worker_id)
+                    await self._cluster.delete_pod(worker.pod, grace)
+                await self._cluster.delete_job(worker_id)
             except ApiFailed as error:
                 log.warning("worker cannot be deleted yet", worker_id=worker_id, reason=str(error))
                 await asyncio.sleep(pause)
@@ -258,10 +252,8 @@ class KubernetesExecutor:
 
     async def forget(self, experiment_id: str) -> None:
         """Drop what an experiment that needs no workers any more has left."""
-        self._tokens.pop(experiment_id, None)
-        path = f"{self._path('secrets')}/{manifests.secret_name(self._own, experiment_id)}"
-        with suppress(ApiFailed):
-            await self._call("DELETE", path)
+        if self._calls is not None:
+            await self._calls.forget(experiment_id)
 
     async def close(self, grace_seconds: float) -> None:
         """Let the workers be, or end them if they are to end with the tuner; then disconnect."""
@@ -270,13 +262,14 @@ class KubernetesExecutor:
             await asyncio.gather(*(self.end(worker_id, grace_seconds) for worker_id in list(self._workers)))
             while self._finishing:
                 await asyncio.wait(list(self._finishing))
-            await asyncio.gather(*(self.forget(each) for each in list(self._tokens)))
+            if self._calls is not None:
+                await self._calls.forget_all()
         tasks = [*self._tasks, *self._finishing]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._api is not None:
-            await self._api.close()
+        if self._calls is not None:
+            await self._calls.api.close()
 
     # What the cluster tells.
 
@@ -330,7 +323,7 @@ class KubernetesExecutor:
         found = causes.End(Cause.WORKER_KILLED, "The worker's Job was deleted from outside.")
         if worker.pod is not None:
             if causes.exit_code(worker.pod) is not None:
-                tail = await self._tail(worker.pod)
+                tail = await self._cluster.tail(worker.pod)
             found = causes.end(worker.pod, tail)
         cause, reason = found.cause, found.reason
         if worker.asked_to_end and cause in _OUTSIDE:
@@ -347,22 +340,12 @@ class KubernetesExecutor:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._delete_job(worker.worker_id)
+                await self._cluster.delete_job(worker.worker_id)
                 return
             except ApiFailed as error:
                 log.warning("a Job cannot be deleted yet", worker_id=worker.worker_id, reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
-
-    async def _tail(self, pod: Object) -> list[str]:
-        """Return the last lines a worker wrote; none where they cannot be had any more."""
-        path = f"{self._path('pods')}/{pod['metadata']['name']}/log"
-        try:
-            said = await self._cluster.text(path, {"tailLines": str(_TAIL_LINES), "container": manifests.CONTAINER})
-        except ApiFailed as error:
-            log.info("the last lines cannot be read", pod=pod["metadata"]["name"], reason=str(error))
-            return []
-        return [line.replace("\0", "").rstrip()[:2000] for line in said.splitlines()][-_TAIL_LINES:]
 
     async def _tend(self) -> None:
         """Remove by force the pods that their node, being lost, does not end."""
@@ -370,20 +353,26 @@ class KubernetesExecutor:
             await asyncio.sleep(_TEND_SECONDS)
             now = asyncio.get_running_loop().time()
             for worker in list(self._workers.values()):
-                overdue = worker.pod is not None and _overdue_seconds(worker.pod) > _FORCE_SECONDS
-                if not overdue or now - worker.forced < _FORCE_AGAIN_SECONDS:
+                pod = worker.pod
+                if pod is None or _overdue_seconds(pod) <= _FORCE_SECONDS or now - worker.forced < _FORCE_AGAIN_SECONDS:
                     continue
                 worker.forced = now
                 log.warning("a pod does not end, so it is removed by force", worker_id=worker.worker_id)
                 with suppress(ApiFailed):
-                    await self._delete_pod(worker, 0.0)
+                    await self._cluster.delete_pod(pod, 0.0)
+
+    @property
+    def _cluster(self) -> WorkerCalls:
+        if self._calls is None:
+            raise ApiFailed(0, "Unreachable", "The executor has not been opened.")
+        return self._calls
 
     async def _prove(self) -> None:
         """Send preflight pods until one comes through: at once when a worker is wanted, else now and then."""
         while True:
             self._prove_again.clear()
             self._proven.clear()
-            self._problem = await fly(self._cluster, self._namespace, self._own, self._addresses)
+            self._problem = await fly(self._cluster.api, self._cluster.namespace, self._own, self._addresses)
             self._proven.set()
             self._on_change()
             if self._problem is None:
@@ -394,108 +383,12 @@ class KubernetesExecutor:
                 async with asyncio.timeout(_PROVE_AGAIN_SECONDS):
                     await self._prove_again.wait()
 
-    # What is asked of the cluster.
-
-    @property
-    def _cluster(self) -> KubeApi:
-        if self._api is None:
-            raise ApiFailed(0, "Unreachable", "The executor has not been opened.")
-        return self._api
-
-    def _path(self, kind: str) -> str:
-        group = "/apis/batch/v1" if kind == "jobs" else "/api/v1"
-        return f"{group}/namespaces/{self._namespace}/{kind}"
-
-    async def _call(self, method: str, path: str, body: Object | None = None) -> Object:
-        return await self._cluster.call(method, path, body=body)
-
-    async def _persist(self, method: str, path: str, body: Object, settled: tuple[str, ...] = ()) -> None:
-        """Call until there is an answer, a few times; ``settled`` are refusals that mean it is done."""
-        pause = _FIRST_PAUSE
-        for left in reversed(range(_START_TRIES)):
-            try:
-                await self._call(method, path, body)
-                return
-            except ApiFailed as error:
-                if error.reason in settled:
-                    return
-                if not error.passing or not left:
-                    raise
-            await asyncio.sleep(pause)
-            pause *= 2
-
-    async def _hold_token(self, order: WorkerOrder) -> None:
-        """Have the experiment's Secret hold its newest token."""
-        async with self._secrets.setdefault(order.experiment_id, asyncio.Lock()):
-            if self._tokens.get(order.experiment_id) == order.token:
-                return
-            body = manifests.secret(self._own, order.experiment_id, order.workspace_id, order.token)
-            try:
-                await self._persist("POST", self._path("secrets"), body)
-            except ApiFailed as error:
-                if error.reason != "AlreadyExists":
-                    raise
-                path = f"{self._path('secrets')}/{body['metadata']['name']}"
-                await self._persist("PATCH", path, {"data": body["data"]})
-            self._tokens[order.experiment_id] = order.token
-
-    async def _delete_job(self, worker_id: str) -> None:
-        # In the foreground, the Job goes last: when it is gone, so is a pod that was not seen yet.
-        with suppress_missing():
-            await self._call("DELETE", f"{self._path('jobs')}/{worker_id}", {"propagationPolicy": "Foreground"})
-
-    async def _delete_pod(self, worker: _Worker, grace_seconds: float) -> None:
-        if worker.pod is None:
-            return
-        path = f"{self._path('pods')}/{worker.pod['metadata']['name']}"
-        uid = worker.pod["metadata"]["uid"]
-        with suppress_missing():
-            await self._call(
-                "DELETE", path, {"gracePeriodSeconds": round(grace_seconds), "preconditions": {"uid": uid}}
-            )
-
-    async def _pods_everywhere(self) -> list[Object]:
-        """Return the pods of all namespaces, as of some seconds ago; ours alone where more is not allowed."""
-        now = asyncio.get_running_loop().time()
-        if now - self._all_pods[0] < _PODS_SECONDS:
-            return self._all_pods[1]
-        found: list[Object] = []
-        query = {
-            "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed",
-            "limit": "500",
-            "resourceVersion": "0",
-        }
-        try:
-            while True:
-                page = await self._cluster.call("GET", "/api/v1/pods", query)
-                found += page["items"]
-                token = page["metadata"].get("continue")
-                if not token:
-                    break
-                query = {**query, "continue": token}
-                query.pop("resourceVersion", None)
-        except ApiFailed:
-            found = [each.pod for each in self._workers.values() if each.pod is not None]
-        self._all_pods = (now, found)
-        return found
-
     def _node_name(self, pod: Object) -> str:
         return str(pod.get("spec", {}).get("nodeName", ""))
 
     def _node_of(self, pod: Object) -> Object | None:
         name = self._node_name(pod)
         return None if self._nodes is None or not name else self._nodes.objects.get(f"/{name}")
-
-
-class suppress_missing:
-    """Takes it for done when what is to be deleted is not there, or is another of the name already."""
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        """Swallow the one refusal."""
-        return isinstance(error, ApiFailed) and error.status in (404, 409)
 
 
 def _overdue_seconds(pod: Object) -> float:
