@@ -24,6 +24,11 @@ from tests.sdk.standin import Standin
 MELON = [sys.executable, "-m", "melonkube.sdk.cli"]
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def imported(code: str) -> set[str]:
     """Return the modules a process has after running ``code``."""
     said = f"{code}\nimport sys; print(*sys.modules, sep='\\n', file=sys.stderr)"
@@ -76,7 +81,7 @@ def test_ctrl_c_leaves_the_experiment_running(server: Standin, environment: dict
     server.on_poll = lambda path: watched.set() if "/experiments/" in path else None
     process = subprocess.Popen(
         [*MELON, "tune", str(table), "--target", "y", "--name", "mine", "-o", "json"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     try:
         assert watched.wait(60)
@@ -102,8 +107,9 @@ def test_ctrl_c_anywhere_else(server: Standin, environment: dict[str, str]) -> N
     server.on_poll = hold
     server.datasets["x"] = {}
     process = subprocess.Popen(
-        [*MELON, "delete", "run", "x", "-y"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [*MELON, "delete", "run", "x", "-y"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     try:
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
