@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 
 from melonkube.contracts.ids import new_id
+from melonkube.tuner.executors.kubernetes import manifests
 from melonkube.tuner.executors.kubernetes.api import KubeApi
 from melonkube.tuner.executors.kubernetes.executor import KubernetesExecutor
 from melonkube.tuner.executors.kubernetes.preflight import fly
@@ -78,6 +79,17 @@ async def test_what_is_wrong_is_said(
     kubectl: Kubectl, namespace: str, door: str, settings: dict[str, object], address: str, says: str
 ) -> None:
     assert says in (await said(namespace, own(namespace, **settings), address or door) or "")
+
+
+async def test_what_a_killed_tuner_left_is_removed(kubectl: Kubectl, namespace: str, door: str) -> None:
+    api = await KubeApi.connect()
+    try:
+        abandoned = manifests.preflight(own(namespace), "abandoned", (door, door))
+        await api.call("POST", f"/api/v1/namespaces/{namespace}/pods", body=abandoned)
+        assert await fly(api, namespace, own(namespace), (door, door)) is None
+    finally:
+        await api.close()
+    assert "abandoned" not in kubectl("-n", namespace, "get", "pods", "-o", "name")
 
 
 async def test_a_namespace_that_is_not_there(kubectl: Kubectl, door: str) -> None:

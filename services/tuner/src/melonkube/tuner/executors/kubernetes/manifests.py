@@ -111,6 +111,15 @@ for address in sys.argv[1:]:
 PREFLIGHT = "melonkube.io/preflight"
 
 
+def _preflight_labels(settings: KubernetesSettings) -> dict[str, str]:
+    return {**labels(settings), "app.kubernetes.io/component": "preflight", PREFLIGHT: "true"}
+
+
+def preflight_selector(settings: KubernetesSettings) -> str:
+    """Return the selector that finds the preflight pods of this installation."""
+    return ",".join(f"{name}={value}" for name, value in _preflight_labels(settings).items())
+
+
 def preflight(settings: KubernetesSettings, name: str, addresses: tuple[str, str]) -> Object:
     """Return the pod that shows that the image is there, and that pods reach tuner and registry."""
     order = WorkerOrder(name, "", "none", "", "1")
@@ -118,7 +127,7 @@ def preflight(settings: KubernetesSettings, name: str, addresses: tuple[str, str
     [container] = body["containers"]
     container["command"] = [settings.command[0], "-c", _PREFLIGHT, *dict.fromkeys(addresses)]
     container["env"] = [each for each in container["env"] if "valueFrom" not in each]
-    known = {**labels(settings), "app.kubernetes.io/component": "preflight", PREFLIGHT: "true"}
+    known = _preflight_labels(settings)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": known}, "spec": body}
 
 

@@ -18,6 +18,10 @@ async def fly(api: KubeApi, namespace: str, settings: KubernetesSettings, addres
     path = f"/api/v1/namespaces/{namespace}/pods"
     name = f"melon-preflight-{new_id()[-12:]}"
     try:
+        # Those of a tuner that was killed in the middle.
+        left = await api.call("GET", path, {"labelSelector": manifests.preflight_selector(settings)})
+        for each in left["items"]:
+            await _remove(api, f"{path}/{each['metadata']['name']}")
         await api.call("POST", path, body=manifests.preflight(settings, name, addresses))
     except ApiFailed as error:
         return f"Kubernetes will not have a worker's pod: {error}"
@@ -26,8 +30,12 @@ async def fly(api: KubeApi, namespace: str, settings: KubernetesSettings, addres
     except ApiFailed as error:
         return f"The cluster does not answer: {error}"
     finally:
-        with suppress(ApiFailed):
-            await asyncio.shield(api.call("DELETE", f"{path}/{name}", body={"gracePeriodSeconds": 0}))
+        await asyncio.shield(_remove(api, f"{path}/{name}"))
+
+
+async def _remove(api: KubeApi, path: str) -> None:
+    with suppress(ApiFailed):
+        await api.call("DELETE", path, body={"gracePeriodSeconds": 0})
 
 
 async def _watch(api: KubeApi, path: str) -> str | None:
