@@ -145,7 +145,9 @@ async def test_an_end_in_order(make: Make) -> None:
 
 
 async def test_a_crash_brings_the_last_lines(make: Make) -> None:
-    executor = await make("import sys; [print('line', n) for n in range(200)]; sys.exit('the fuse is blown')")
+    executor = await make(
+        "import sys; [print('line', n, file=sys.stderr) for n in range(200)]; sys.exit('the fuse is blown')"
+    )
     ends = Ends()
     await executor.start(order(executor), ends)
     end = await ends.one()
