@@ -59,11 +59,6 @@ class End:
     cause: Cause | None
     reason: str | None
 
-    @property
-    def of_its_own(self) -> bool:
-        """Whether its last lines say more."""
-        return self.cause is Cause.CODE_ERROR
-
 
 def obstacle(pod: Object) -> Obstacle | None:
     """Return why a pod does not begin, None if it does, or simply takes its time."""

@@ -7,7 +7,7 @@ finds the Jobs that are there and goes on with them.
 
 import asyncio
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ _NO_POD_SECONDS = 15.0
 _PREFLIGHT_SECONDS = 90.0
 _PROVE_AGAIN_SECONDS = 60.0
 _NOT_TRIED = "It is being tried whether pods can run and reach this machine."
-_OUTSIDE = (Cause.WORKER_KILLED, Cause.PREEMPTED, None)
+_OUTSIDE = (Cause.WORKER_KILLED, Cause.PREEMPTED)
 
 
 @dataclass
@@ -60,7 +60,6 @@ class KubernetesExecutor:
     name: ClassVar[str] = "kubernetes"
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._own = settings.kubernetes
         self._grace = settings.worker.release_seconds + 2.0
         self._addresses = (
@@ -180,15 +179,14 @@ class KubernetesExecutor:
             pods = await self._cluster.pods_everywhere()
             if pods is None:
                 pods = [each.pod for each in self._workers.values() if each.pod is not None]
-            ours = Counter(self._node_name(each.pod) for each in self._workers.values() if each.pod is not None)
+            on_node: dict[str, list[Object]] = defaultdict(list)
+            for pod in pods:
+                on_node[_node_name(pod)].append(pod)
+            ours = Counter(_node_name(each.pod) for each in self._workers.values() if each.pod is not None)
+            by_name = {node["metadata"]["name"]: node for node in self._nodes.objects.values()}
             found = [
-                nodes.describe(
-                    node,
-                    [pod for pod in pods if self._node_name(pod) == node["metadata"]["name"]],
-                    ours[node["metadata"]["name"]],
-                    self._own.gpu_resource,
-                )
-                for node in sorted(self._nodes.objects.values(), key=lambda each: each["metadata"]["name"])
+                nodes.describe(by_name[name], on_node[name], ours[name], self._own.gpu_resource)
+                for name in sorted(by_name)
             ]
         return ExecutorInfo(
             name=self.name,
@@ -327,7 +325,7 @@ class KubernetesExecutor:
             found = causes.end(worker.pod, tail)
         cause, reason = found.cause, found.reason
         if worker.asked_to_end and cause in _OUTSIDE:
-            cause, reason = (Cause.RELEASED, None) if cause is not None else (None, None)
+            cause, reason = Cause.RELEASED, None
         del self._workers[worker.worker_id]
         worker.ended.set()
         log.info("worker ended", worker_id=worker.worker_id, cause=cause)
@@ -383,12 +381,13 @@ class KubernetesExecutor:
                 async with asyncio.timeout(_PROVE_AGAIN_SECONDS):
                     await self._prove_again.wait()
 
-    def _node_name(self, pod: Object) -> str:
-        return str(pod.get("spec", {}).get("nodeName", ""))
-
     def _node_of(self, pod: Object) -> Object | None:
-        name = self._node_name(pod)
+        name = _node_name(pod)
         return None if self._nodes is None or not name else self._nodes.objects.get(f"/{name}")
+
+
+def _node_name(pod: Object) -> str:
+    return str(pod.get("spec", {}).get("nodeName", ""))
 
 
 def _overdue_seconds(pod: Object) -> float:

@@ -14,7 +14,6 @@ _SUFFIXES = {
     **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18},
     **{f"{prefix}i": 1024.0**power for power, prefix in enumerate("KMGTPE", start=1)},
 }
-_GONE = ("NoSchedule", "NoExecute")
 
 
 def quantity(text: Any) -> float:
