@@ -1,10 +1,8 @@
 """Forwarding, with real sockets and processes."""
 
-import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,10 +10,10 @@ import psutil
 import pytest
 
 from melonkube.kit.tokens import DEFAULT_WORKSPACE, TokenVerifier
+from tests.gateway.flow import MIB, MeasuredBody
 from tests.gateway.process import GatewayProcess, read_until
 from tests.gateway.upstream import BLOCK, Dropper, Upstream
 
-MIB = 1 << 20
 LARGE = 300 * MIB
 
 
@@ -103,22 +101,11 @@ def test_an_answer_without_a_body(gateway: GatewayProcess, upstream: Upstream) -
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_large_body_streams_at_flat_memory(gateway: GatewayProcess, upstream: Upstream, declared: bool) -> None:
-    process = psutil.Process(gateway.pid)
-    before = peak = process.memory_info().rss
-    digest = hashlib.sha256()
-
-    def body() -> Iterator[bytes]:
-        nonlocal peak
-        for _ in range(LARGE // MIB):
-            piece = BLOCK * (MIB // len(BLOCK))
-            digest.update(piece)
-            yield piece
-            peak = max(peak, process.memory_info().rss)
-
+    body = MeasuredBody(gateway.pid, LARGE)
     headers = {"Content-Length": str(LARGE)} if declared else {}
-    answer = gateway.http.post("/api/v1/datasets/sink", content=body(), headers=headers)
-    assert answer.json() == {"size": LARGE, "sha256": digest.hexdigest()}
-    assert peak - before < 32 * MIB
+    answer = gateway.http.post("/api/v1/datasets/sink", content=body, headers=headers)
+    assert answer.json() == body.told
+    assert body.growth < 32 * MIB
 
 
 def test_a_large_answer_streams_at_flat_memory(gateway: GatewayProcess, upstream: Upstream) -> None:

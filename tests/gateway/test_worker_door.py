@@ -1,12 +1,10 @@
 """The door for workers, with real sockets and processes."""
 
-import hashlib
 import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +20,10 @@ from melonkube.kit.tokens import (
     TokenKey,
     TokenSigner,
 )
+from tests.gateway.flow import MIB, MeasuredBody
 from tests.gateway.process import WorkerDoorProcess, read_until
 from tests.gateway.upstream import BLOCK, Upstream
 
-MIB = 1 << 20
 LARGE = 200 * MIB
 FILE_LIMIT = LARGE + MIB
 CALL_LIMIT = 3 * MIB
@@ -200,22 +198,11 @@ def test_nothing_of_a_refused_upload_goes_on(door: WorkerDoorProcess, upstream: 
 def test_an_upload_streams_at_flat_memory(
     door: WorkerDoorProcess, upstream: Upstream, worker: dict[str, str], declared: bool
 ) -> None:
-    process = psutil.Process(door.pid)
-    before = peak = process.memory_info().rss
-    digest = hashlib.sha256()
-
-    def body() -> Iterator[bytes]:
-        nonlocal peak
-        for _ in range(LARGE // MIB):
-            piece = BLOCK * (MIB // len(BLOCK))
-            digest.update(piece)
-            yield piece
-            peak = max(peak, process.memory_info().rss)
-
+    body = MeasuredBody(door.pid, LARGE)
     headers = {**worker, **({"Content-Length": str(LARGE)} if declared else {})}
-    answer = door.http.put(f"/api/v1/runs/{RUN}/artifacts/model/sink", content=body(), headers=headers)
-    assert answer.json() == {"size": LARGE, "sha256": digest.hexdigest()}
-    assert peak - before < 40 * MIB
+    answer = door.http.put(f"/api/v1/runs/{RUN}/artifacts/model/sink", content=body, headers=headers)
+    assert answer.json() == body.told
+    assert body.growth < 40 * MIB
 
 
 def test_a_download_streams_as_fast_as_it_is_read(
