@@ -88,20 +88,23 @@ def form(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
     return [(path, (path.rsplit("/", 1)[-1], data)) for path, data in files]
 
 
-async def test_the_tuner_alone_writes_an_ended_attempt_off(client: httpx.AsyncClient, registry: Registry) -> None:
+@pytest.mark.parametrize("state", ["lost", "stopped", "failed"])
+async def test_the_tuner_alone_writes_an_ended_attempt_off(
+    client: httpx.AsyncClient, registry: Registry, state: str
+) -> None:
     tuner = await registry.client(scope="service")
-    lost = {"state": "lost", "reason": "its worker died before the trial's end"}
+    end = {"state": state, "reason": "it was over before the trial's end"}
     attempt = await make_run(client, trial_id=new_id(), attempt=1)
     own = await make_run(client)
     for run in (attempt, own):
         assert (await client.post(f"/api/v1/runs/{run['id']}/finish", json={"state": "completed"})).status_code == 200
-        assert (await client.post(f"/api/v1/runs/{run['id']}/finish", json=lost)).status_code == 409
-    assert (await tuner.post(f"/api/v1/runs/{own['id']}/finish", json=lost)).status_code == 409
-    assert (await tuner.post(f"/api/v1/runs/{attempt['id']}/finish", json={"state": "failed"})).status_code == 409
+        assert (await client.post(f"/api/v1/runs/{run['id']}/finish", json=end)).status_code == 409
+    assert (await tuner.post(f"/api/v1/runs/{own['id']}/finish", json=end)).status_code == 409
     for _ in range(2):
-        written = (await tuner.post(f"/api/v1/runs/{attempt['id']}/finish", json=lost)).json()
-        assert (written["state"], written["reason"]) == ("lost", lost["reason"])
-    assert (await client.post(f"/api/v1/runs/{attempt['id']}/finish", json={"state": "completed"})).status_code == 409
+        written = (await tuner.post(f"/api/v1/runs/{attempt['id']}/finish", json=end)).json()
+        assert (written["state"], written["reason"]) == (state, end["reason"])
+    for who in (client, tuner):
+        assert (await who.post(f"/api/v1/runs/{attempt['id']}/finish", json={"state": "completed"})).status_code == 409
 
 
 async def test_small_files_go_in_one_call(client: httpx.AsyncClient, registry: Registry) -> None:

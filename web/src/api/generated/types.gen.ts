@@ -1696,7 +1696,8 @@ export type RunCreate = {
  *
  * Ends a run. Safe to repeat with the same state; another final state is a conflict.
  *
- * The tuner alone may still call an attempt at a trial ``lost``, whose worker had ended it: it did not count.
+ * The tuner alone may still call an attempt at a trial lost, stopped or failed, whose worker had ended it: it did not
+ * count.
  */
 export type RunFinish = {
     /**

@@ -333,8 +333,11 @@ class RunService:
 
 
 def _is_written_off(who: Principal, row: RunRow, end: RunFinish) -> bool:
-    """Whether the tuner says that an attempt was lost: its worker ended the run, but died before the trial's end."""
-    return end.state is RunState.LOST and row.trial_id is not None and SCOPE_SERVICE in who.scopes
+    """Whether the tuner says that an attempt did not count, though its worker had ended the run.
+
+    The worker died, or the experiment was stopped, between the run's end and the trial's.
+    """
+    return end.state is not RunState.COMPLETED and row.trial_id is not None and SCOPE_SERVICE in who.scopes
 
 
 def _may_touch(who: Principal, row: RunRow) -> bool:
