@@ -58,6 +58,7 @@ class Route:
         service: Name of the service.
         label: The part of the path that is the same for all such requests; for metrics.
         repeatable: Whether the call may be sent again when a connection fails: it only reads, or is declared so.
+        hedged: Whether it may go to another replica as well when one is slow to answer: what it computes is cheap.
         body_bytes: How long its body may be; None leaves that to the service.
     """
 
@@ -65,6 +66,7 @@ class Route:
     label: str
     repeatable: bool
     body_bytes: int | None = None
+    hedged: bool = False
 
 
 def find_route(method: str, path: str) -> Route | None:
@@ -82,7 +84,7 @@ def find_route(method: str, path: str) -> Route | None:
         return None
     predict = method == "POST" and resource == "endpoints" and len(segments) == 6 and segments[5] == "predict"
     label = f"/api/v1/{resource}" + ("/{name}/predict" if predict else "")
-    return Route(service, label, method in _REPEATABLE or predict)
+    return Route(service, label, method in _REPEATABLE or predict, hedged=predict)
 
 
 def request_headers(headers: Headers) -> list[tuple[str, str]]:

@@ -1,17 +1,16 @@
 """The forwarding itself, on aiohttp's client (docs/adr/0015)."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from prometheus_client import CollectorRegistry, Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
-from yarl import URL
 
+from melonkube.gateway.forward.calls import CONNECT_FAILED, FAULTS, Call, Caller
 from melonkube.gateway.forward.domain import Route, answer_headers, content_length, find_route, request_headers
 from melonkube.gateway.forward.inbound import ClientGone, Inbound, check_body
+from melonkube.gateway.forward.replicas import Replicas
 from melonkube.gateway.forward.settings import ForwardSettings
 from melonkube.kit.app import problem_response
 from melonkube.kit.client import REQUEST_ID_HEADER
@@ -30,8 +29,6 @@ TokenOf = Callable[[str, Scope], str]
 
 _OWNER = Principal("user:owner", DEFAULT_WORKSPACE, frozenset({SCOPE_USER}))
 _NEVER_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_CONNECT_FAILED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_CONNECTION_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 def as_owner(signer: TokenSigner) -> TokenOf:
@@ -52,7 +49,9 @@ class Forwarder:
         self._peers = {name: address.rstrip("/") for name, address in peers.items()}
         self._token = token
         self._settings = settings
+        self._replicas = {name: Replicas(address, settings) for name, address in self._peers.items()}
         self._session: aiohttp.ClientSession | None = None
+        self._caller: Caller | None = None
         self._streams: set[asyncio.Task[bool]] = set()
         self._repeated = Counter(
             "melonkube_gateway_repeated_calls_total", "Calls sent again.", ("service", "why"), registry=None
@@ -65,6 +64,12 @@ class Forwarder:
         """Let ``registry`` show what is counted here."""
         registry.register(self._repeated)
         registry.register(self._failed)
+
+    @property
+    def _calls(self) -> Caller:
+        if self._caller is None:
+            raise RuntimeError("the forwarder is not open")
+        return self._caller
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -88,9 +93,11 @@ class Forwarder:
             max_line_size=65_536,
             max_field_size=65_536,
         )
+        self._caller = Caller(self._session, self._replicas, self._settings, self._repeated)
 
     async def close(self) -> None:
         """Close every connection."""
+        await asyncio.gather(*(replicas.close() for replicas in self._replicas.values()))
         if self._session is not None:
             await self._session.close()
 
@@ -152,48 +159,39 @@ class Forwarder:
         return True
 
     async def _call(self, route: Route, scope: Scope, inbound: Inbound) -> aiohttp.ClientResponse:
-        url, options = self._request(route, scope)
         length = content_length(scope["headers"])
-        small = length is not None and length <= SMALL_BODY and not options["expect100"]
-        body = await inbound.read() if small else None
-        within = self._settings.answer_seconds if route.repeatable and small else None
-        repeated = False
-        attempt = 0
-        while True:
-            attempt += 1
-            data: bytes | AsyncIterator[bytes] | None = (body or None) if small else inbound.stream()
-            try:
-                async with asyncio.timeout(within):
-                    return await self.session.request(scope["method"], url, data=data, **options)
-            except _CONNECT_FAILED as error:
-                if attempt >= self._settings.connect_attempts:
-                    raise self._unavailable(route, error) from error
-                self._repeated.labels(route.service, "no_connection").inc()
-                await asyncio.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads load
-            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-                _raise_own_fault(inbound, error)
-                if repeated or not (route.repeatable and small) or not isinstance(error, _CONNECTION_LOST):
-                    raise self._unavailable(route, error) from error
-                repeated = True
-                self._repeated.labels(route.service, "connection_lost").inc()
+        waits = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        expects = waits and length != 0
+        small = length is not None and length <= SMALL_BODY and not expects
+        content = (await inbound.read() or None) if small else None
+        call = Call(
+            service=route.service,
+            method=scope["method"],
+            target=_target(scope),
+            headers=self._headers(route, scope, length),
+            body=lambda: content if small else inbound.stream(),
+            expect_continue=expects,
+            repeatable=route.repeatable and small,
+            hedged=route.hedged,
+        )
+        try:
+            return await self._calls.make(call)
+        except FAULTS as error:
+            _raise_own_fault(inbound, error)
+            raise self._unavailable(route, error) from error
 
-    def _request(self, route: Route, scope: Scope) -> tuple[URL, dict[str, Any]]:
-        path = scope["raw_path"].decode("ascii")
-        query = scope["query_string"].decode("latin-1")
-        url = URL(self._peers[route.service] + path + (f"?{query}" if query else ""), encoded=True)
+    def _headers(self, route: Route, scope: Scope, length: int | None) -> list[tuple[str, str]]:
         headers = request_headers(scope["headers"])
-        length = content_length(scope["headers"])
         if length:
             headers.append(("Content-Length", str(length)))
         headers.append(("Authorization", f"Bearer {self._token(route.service, scope)}"))
         headers.append((REQUEST_ID_HEADER, request_id.get() or ""))
-        waits = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
-        return url, {"headers": headers, "allow_redirects": False, "expect100": waits and length != 0}
+        return headers
 
     def _unavailable(self, route: Route, error: BaseException) -> UpstreamUnavailable:
         self._failed.labels(route.service).inc()
         log.warning("no answer", upstream=route.service, error=repr(error))
-        if isinstance(error, _CONNECT_FAILED):
+        if isinstance(error, CONNECT_FAILED):
             detail = f"The {route.service} service cannot be reached just now; try again shortly."
         elif route.repeatable:
             detail = f"The {route.service} service gave no answer; try again shortly."
@@ -203,6 +201,13 @@ class Forwarder:
                 "whether the call was carried out; look before you repeat it."
             )
         return UpstreamUnavailable(detail, headers={"Retry-After": "2"})
+
+
+def _target(scope: Scope) -> str:
+    """Return path and query as the client sent them."""
+    query = scope["query_string"].decode("latin-1")
+    path: str = scope["raw_path"].decode("ascii")
+    return path + (f"?{query}" if query else "")
 
 
 def _raise_own_fault(inbound: Inbound, error: BaseException) -> None:
