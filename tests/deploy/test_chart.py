@@ -36,7 +36,7 @@ def test_lint_has_nothing_to_say(variation: str) -> None:
 @every_variation
 def test_every_pod_keeps_to_the_restricted_standard(variation: str) -> None:
     found = dict(pods(render(variation)))
-    assert {"gateway", "registry", "tuner", "serving", "test"} <= set(found)
+    assert {"gateway", "registry", "tuner", "serving", "test", "migrations"} <= set(found)
     for component, spec in found.items():
         security = spec["securityContext"]
         assert security["runAsNonRoot"] is True, component
@@ -61,7 +61,7 @@ def test_every_container_says_what_it_needs_and_how_it_is(variation: str) -> Non
             assert "memory" in container["resources"]["limits"]
             assert container["imagePullPolicy"]
             assert not container["image"].endswith(":latest")
-            if component == "test":
+            if component in ("test", "migrations"):
                 continue
             assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
             assert spec["terminationGracePeriodSeconds"] >= 45
@@ -101,6 +101,22 @@ def test_nothing_is_lost_while_pods_are_replaced(variation: str) -> None:
 
 
 @every_variation
+def test_schemas_are_brought_up_to_date_before_anything_is_replaced(variation: str) -> None:
+    objects = render(variation)
+    job = of_kind(objects, "Job")["migrations"]
+    hooks = set(job["metadata"]["annotations"]["helm.sh/hook"].split(","))
+    own_database = "StatefulSet" in {each["kind"] for each in objects}
+    assert hooks == ({"pre-upgrade"} if own_database else {"pre-install", "pre-upgrade"})
+    found = dict(pods(objects))
+    for container in found["migrations"]["containers"]:
+        service = container["name"]
+        assert container["command"] == ["python", "-m", "melonkube.kit.migrate", service]
+        assert container["image"] == found[service]["containers"][0]["image"]
+        address = environment(found[service])["DATABASE_URL"]
+        assert environment({"containers": [container]}) == {"DATABASE_URL": address}
+
+
+@every_variation
 def test_a_scaler_and_a_fixed_number_do_not_quarrel(variation: str) -> None:
     objects = render(variation)
     scalers = of_kind(objects, "HorizontalPodAutoscaler")
@@ -110,6 +126,7 @@ def test_a_scaler_and_a_fixed_number_do_not_quarrel(variation: str) -> None:
         assert ("replicas" in deployments[name]["spec"]) is (name not in scalers)
         if name in scalers:
             assert scalers[name]["spec"]["scaleTargetRef"]["name"] == deployments[name]["metadata"]["name"]
+            assert scalers[name]["spec"]["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 300}
             assert deployments[name]["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"]
     assert {name: each["spec"]["maxUnavailable"] for name, each in of_kind(objects, "PodDisruptionBudget").items()} == {
         "gateway": 1,
@@ -126,6 +143,11 @@ def test_services_choose_the_pods_of_their_component(variation: str) -> None:
         for name, each in of_kind(objects, kind).items()
     }
     services = of_kind(objects, "Service")
+    pods_of_serving = services.pop("pods")
+    assert pods_of_serving["spec"]["clusterIP"] == "None", "the gateway must see each pod's own address"
+    assert pods_of_serving["spec"]["selector"] == services["serving"]["spec"]["selector"]
+    peer = environment(dict(pods(objects))["gateway"])["MELON_PEERS__SERVING"]
+    assert peer == f"http://{pods_of_serving['metadata']['name']}:8080"
     assert set(services) == set(templates)
     for name, service in services.items():
         chosen = [other for other, labels in templates.items() if service["spec"]["selector"].items() <= labels.items()]
@@ -197,7 +219,7 @@ def test_who_may_call_whom() -> None:
     assert _callers(policies["registry"]) == {"gateway", "tuner", "serving", "worker"}
     assert _callers(policies["tuner"]) == {"gateway", "serving", "worker"}
     assert _callers(policies["serving"]) == {"gateway"}
-    assert _callers(policies["postgresql"]) == {"registry", "tuner", "serving"}
+    assert _callers(policies["postgresql"]) == {"registry", "tuner", "serving", "migrations"}
     worker = policies["worker"]["spec"]
     assert worker["ingress"] == []
     assert set(worker["policyTypes"]) == {"Ingress", "Egress"}
@@ -245,6 +267,11 @@ def test_secrets_made_elsewhere_are_used_and_none_is_made() -> None:
 def test_secrets_reach_only_those_who_need_them() -> None:
     for component, spec in pods(render("external")):
         if component == "test":
+            continue
+        if component == "migrations":
+            assert {each["name"]: set(environment({"containers": [each]})) for each in spec["containers"]} == {
+                service: {"DATABASE_URL"} for service in ("registry", "tuner", "serving")
+            }
             continue
         given = environment(spec)
         assert ("MELON_GATEWAY__OWNER_KEY" in given) is (component == "gateway")

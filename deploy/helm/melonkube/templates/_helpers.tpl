@@ -122,7 +122,7 @@ topologySpreadConstraints:
   "MELON_TOKENS__KEY_FILE" "/etc/melonkube/tokens/token-key.pem"
   "MELON_PEERS__REGISTRY" (printf "http://%s-registry:8080" $name)
   "MELON_PEERS__TUNER" (printf "http://%s-tuner:8080" $name)
-  "MELON_PEERS__SERVING" (printf "http://%s-serving:8080" $name) }}
+  "MELON_PEERS__SERVING" (printf "http://%s-serving-pods:8080" $name) }}
 {{- $set := merge dict (index $.Values .service).settings $.Values.settings }}
 {{- range $key, $value := mergeOverwrite $all .plain $set }}
 - name: {{ $key }}

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
+from melonkube.kit.logs import get_logger
+
+log = get_logger("melonkube.migrations")
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 class NewerDatabase(RuntimeError):
@@ -56,6 +63,32 @@ async def migrate(database: Database, service: str) -> None:
 
     async with database.writer.begin() as connection:
         await connection.run_sync(upgrade)
+
+
+async def migrate_when_there(database: Database, service: str, within: float | None = None) -> None:
+    """Do as :func:`migrate` does, waiting for a database that is away.
+
+    Args:
+        database: What to bring up to date.
+        service: Whose it is.
+        within: For how many seconds to wait, None for as long as it takes.
+
+    Raises:
+        NewerDatabase: It is ahead of this version.
+        Exception: The database's own, if it refuses, or is away for longer.
+    """
+    until = None if within is None else time.monotonic() + within
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await migrate(database, service)
+            return
+        except Exception as error:
+            if not database_away(error) or (until is not None and time.monotonic() > until):
+                raise
+            log.warning("the database does not answer yet", reason=repr(error)[:300])
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def run_env(target_metadata: MetaData) -> None:

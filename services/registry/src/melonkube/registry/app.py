@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from melonkube.kit.app import create_service_app
 from melonkube.kit.db import Database
+from melonkube.kit.migrations import migrate_when_there
 from melonkube.kit.tokens import TokenKey, TokenVerifier
 from melonkube.registry.blobs.repository import BlobRepository
 from melonkube.registry.blobs.service import BlobService
@@ -18,7 +19,7 @@ from melonkube.registry.datasets.readers import ReaderPool
 from melonkube.registry.datasets.repository import DatasetRepository
 from melonkube.registry.datasets.service import DatasetService
 from melonkube.registry.dependencies import RegistryParts
-from melonkube.registry.janitor import Janitor, migrate_when_possible
+from melonkube.registry.janitor import Janitor
 from melonkube.registry.models import endpoints as model_endpoints
 from melonkube.registry.models.changes import Changes
 from melonkube.registry.models.repository import ModelRepository
@@ -71,7 +72,7 @@ def create_app(settings: Settings, readers: ReaderPool | None = None) -> FastAPI
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if readers is None:
             await asyncio.to_thread(own_readers.warm)
-        await migrate_when_possible(database, "registry")
+        await migrate_when_there(database, "registry")
         janitor = asyncio.create_task(Janitor(blobs, parsing, settings.janitor).run())
         try:
             yield

@@ -6,40 +6,16 @@ from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from melonkube.kit.db import Database
 from melonkube.kit.errors import MelonError
 from melonkube.kit.logs import get_logger
-from melonkube.kit.migrations import NewerDatabase, migrate
 from melonkube.registry.blobs.service import BlobService
 from melonkube.registry.datasets.parsing import Parsing
 from melonkube.registry.settings import JanitorSettings
 
-_FIRST_WAIT_SECONDS = 0.2
-_LONGEST_WAIT_SECONDS = 5.0
 _GATHER_SECONDS = 0.5
 """How long garbage may gather, so that many deletions are cleaned up after at once."""
 
 log = get_logger("melonkube.registry.janitor")
-
-
-async def migrate_when_possible(database: Database, service: str) -> None:
-    """Bring the database to this version's schema, waiting while it is away.
-
-    Raises:
-        NewerDatabase: It is ahead of this version.
-    """
-    wait = _FIRST_WAIT_SECONDS
-    while True:
-        try:
-            await migrate(database, service)
-        except NewerDatabase:
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("the database is not there yet", error=str(error).splitlines()[0])
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-        else:
-            return
 
 
 class Janitor:

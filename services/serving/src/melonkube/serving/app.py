@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from melonkube.contracts.endpoints import PredictRequest
 from melonkube.kit.app import create_service_app
 from melonkube.kit.client import PeerClient
-from melonkube.kit.db import Database, database_away
-from melonkube.kit.logs import get_logger
-from melonkube.kit.migrations import migrate
+from melonkube.kit.db import Database
+from melonkube.kit.migrations import migrate_when_there
 from melonkube.kit.tokens import TokenKey, TokenSigner, TokenVerifier
 from melonkube.serving.bundles.cache import BundleCache
 from melonkube.serving.converge.keeper import Parts
@@ -30,8 +29,6 @@ from melonkube.serving.runtimes.protocol import find_runtimes
 from melonkube.serving.settings import Settings
 
 SERVICE = "serving"
-
-log = get_logger("melonkube.serving")
 
 
 def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTransport] | None = None) -> FastAPI:
@@ -61,7 +58,7 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(cache.open)
-        await _migrate(database, settings)
+        await migrate_when_there(database, SERVICE)
         await reconciler.start()
         # What is here now stays: no collection needs to walk through it while predictions wait.
         gc.collect()
@@ -97,21 +94,6 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
     )
     _describe_predict(app)
     return app
-
-
-async def _migrate(database: Database, settings: Settings) -> None:
-    """Bring the database up to date, waiting for it if it is away."""
-    wait = settings.converge.retry_seconds
-    while True:
-        try:
-            await migrate(database, SERVICE)
-            return
-        except Exception as error:
-            if not database_away(error):
-                raise
-            log.warning("the database does not answer yet", reason=str(error))
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, settings.converge.max_retry_seconds)
 
 
 def _describe_predict(app: FastAPI) -> None:
