@@ -81,7 +81,9 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
     )
     app.state.metrics.registry.register(collector)
     app.state.settings = settings
-    app.state.endpoints = EndpointService(database, registry, Tuner(clients["tuner"]), reconciler, table)
+    app.state.endpoints = EndpointService(
+        database, registry, Tuner(clients["tuner"]), reconciler, table, settings.converge.wait_seconds
+    )
     app.state.predict = predict
     app.state.reconciler = reconciler
     app.state.fast = FastPath(

@@ -42,6 +42,8 @@ class ConvergeSettings(BaseModel):
     """How long one poll for moved aliases waits at the registry."""
     restore_seconds: float = Field(default=20.0, ge=0)
     """How long a start may take to load what answered before, ahead of the first request."""
+    wait_seconds: float = Field(default=5.0, ge=0)
+    """How long a predict call may wait for the endpoint's first model to be loaded."""
     loads: int = Field(default=2, ge=1)
     """Models loaded at once."""
 

@@ -134,13 +134,18 @@ class Reconciler:
                 self.ask(found[key])
                 continue
             # Made or deleted elsewhere, or here while the answer was under way: only the row itself can tell.
-            async with self.locks.hold(key):
-                async with self._parts.database.read() as session:
-                    desired = await EndpointReader(session).get(key)
-                if desired is not None:
-                    self.ask(desired)
-                elif key in self._keepers:
-                    self.drop(key)
+            await self.look(key)
+
+    async def look(self, key: Key) -> Keeper | None:
+        """Take note of what the database says of one endpoint now; return its keeper, None if it is gone."""
+        async with self.locks.hold(key):
+            async with self._parts.database.read() as session:
+                desired = await EndpointReader(session).get(key)
+            if desired is not None:
+                return self.ask(desired)
+            if key in self._keepers:
+                self.drop(key)
+            return None
 
     async def _give_up_references(self) -> None:
         while True:

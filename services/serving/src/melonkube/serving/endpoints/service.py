@@ -1,5 +1,7 @@
 """Use cases of endpoints: put, read, delete."""
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -35,16 +37,32 @@ class EndpointNotFound(NotFound):
 
 
 class EndpointService:
-    """Owns no state; safe for concurrent use on the app's loop."""
+    """Owns no state; safe for concurrent use on the app's loop.
+
+    Args:
+        database: Where endpoints are written.
+        registry: Where models are.
+        tuner: Where experiments are.
+        reconciler: Keeps endpoints at what is written.
+        table: What answers.
+        wait_seconds: How long a call may wait for a model that is being loaded.
+    """
 
     def __init__(
-        self, database: Database, registry: Registry, tuner: Tuner, reconciler: Reconciler, table: LiveTable
+        self,
+        database: Database,
+        registry: Registry,
+        tuner: Tuner,
+        reconciler: Reconciler,
+        table: LiveTable,
+        wait_seconds: float,
     ) -> None:
         self._database = database
         self._registry = registry
         self._tuner = tuner
         self._reconciler = reconciler
         self._table = table
+        self._wait_seconds = wait_seconds
 
     async def put(self, key: Key, asked: EndpointPut) -> tuple[Endpoint, bool]:
         """Write what an endpoint shall answer with; return it, and whether it is new.
@@ -145,10 +163,21 @@ class EndpointService:
     async def live(self, key: Key) -> Live:
         """Return what answers for an endpoint now. Asks the database only if nothing does.
 
+        Another replica may have made the endpoint a moment ago, and answer already: then this one loads the model
+        first, as long as that does not take long.
+
         Raises:
             EndpointNotFound: There is no such endpoint.
             EndpointNotReady: Nothing answers for it yet.
         """
+        live = self._table.get(key.workspace_id, key.name)
+        if live is not None:
+            return live
+        keeper = await self._reconciler.look(key)
+        if keeper is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_seconds):
+                    await keeper.rested.wait()
         live = self._table.get(key.workspace_id, key.name)
         if live is not None:
             return live
