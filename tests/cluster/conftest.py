@@ -1,27 +1,14 @@
-"""A namespace of a real cluster, the one that KUBECONFIG names."""
+"""A namespace of a real cluster, the one that KUBECONFIG names, and a release of the chart on it."""
 
 import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
 
-from melonkube.contracts.ids import new_id
-
-RESTRICTED = ("enforce", "warn", "audit")
-
-Kubectl = Callable[..., str]
-
-
-def _kubectl(*arguments: str, stdin: str | None = None, check: bool = True, seconds: float = 180) -> str:
-    done = subprocess.run(
-        ["kubectl", *arguments], input=stdin, check=False, capture_output=True, text=True, timeout=seconds
-    )
-    if check and (done.returncode != 0 or "Warning:" in done.stderr):
-        raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}")
-    return done.stdout.strip()
+from tests.cluster.kubectl import Kubectl, restricted_namespace, run_kubectl
+from tests.cluster.release import Installed, install, wait_for_every_replica
+from tests.e2e.api import Api, table
 
 
 @pytest.fixture(scope="session")
@@ -32,19 +19,7 @@ def kubectl() -> Kubectl:
     for program in ("kubectl", "helm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not on PATH")
-    return _kubectl
-
-
-@contextmanager
-def restricted_namespace(kubectl: Kubectl, purpose: str) -> Iterator[str]:
-    """A new namespace that takes only pods of the restricted standard; removed at the end, with all that is in it."""
-    name = f"melon-{purpose}-{new_id()[-8:]}"
-    kubectl("create", "namespace", name)
-    try:
-        kubectl("label", "namespace", name, *(f"pod-security.kubernetes.io/{mode}=restricted" for mode in RESTRICTED))
-        yield name
-    finally:
-        kubectl("delete", "namespace", name, "--wait=false", check=False)
+    return run_kubectl
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +29,37 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worker_namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace for workers."""
     with restricted_namespace(kubectl, "workers") as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """The suite with its own PostgreSQL, in a namespace that takes restricted pods alone; one for all test files."""
+    with restricted_namespace(kubectl, "release") as name:
+        yield install(Installed(kubectl, name, tmp_path_factory.mktemp("release")))
+
+
+@pytest.fixture(scope="session")
+def released(installed: Installed) -> Iterator[Api]:
+    """Its API for who has the owner's key."""
+    with installed.api() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def deployed(installed: Installed, released: Api) -> str:
+    """An endpoint with the winner of an experiment whose trials ran as Jobs."""
+    dataset = released.upload(table(3000, seed=3), "chart")
+    experiment = released.tune(
+        dataset["id"], name="chart", budget={"max_trials": 4}, parallelism=2, seed=1, worker=installed.worker
+    )
+    done = released.wait(experiment["id"])
+    assert (done["state"], done["trials"]["completed"]) == ("completed", 4), done
+    endpoint = released.deploy("chart", experiment_id=experiment["id"])
+    assert endpoint["state"] == "ready"
+    wait_for_every_replica(released, "chart")
+    return "chart"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.cluster.conftest import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.deploy.chart import RELEASE, VARIATIONS, manifest
 
 pytestmark = pytest.mark.cluster

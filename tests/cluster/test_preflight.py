@@ -14,7 +14,7 @@ from melonkube.tuner.executors.kubernetes.executor import KubernetesExecutor
 from melonkube.tuner.executors.kubernetes.preflight import fly
 from melonkube.tuner.executors.protocol import CannotStart, WorkerExit, WorkerOrder
 from melonkube.tuner.settings import KubernetesSettings, Settings
-from tests.cluster.conftest import Kubectl
+from tests.cluster.kubectl import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200)]
 
