@@ -10,7 +10,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
@@ -167,6 +167,7 @@ def test_a_feature_may_be_understood_in_several_ways_in_one_model(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["binary", "multiclass", "zeros are missing", "missing values are nothing", "poisson"])
+@settings(deadline=None)  # the first row waits for a model to be trained
 @given(st.data())
 def test_any_row_is_answered_as_lightgbm_does(name: str, data: st.DataObject) -> None:
     model, scorer = loaded(name)
