@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from melonkube.contracts.models import LIGHTGBM_MODEL_NAME
 from melonkube.contracts.signature import Task
-from melonkube.serving.runtimes.lightgbm_text import check_model_text
+from melonkube.serving.runtimes.lightgbm_text import read_model_text
 from melonkube.serving.runtimes.protocol import BadModel, Matrix, ModelShape
 from tests.serving.runtimes.conformance import SHAPES, RuntimeConformance, rows
 
@@ -111,9 +111,9 @@ def swap(text: bytes, pattern: bytes, replacement: bytes) -> bytes:
 )
 def test_each_number_that_leads_somewhere_is_checked(pattern: bytes, replacement: bytes, said: str) -> None:
     good = text_of(BINARY)
-    check_model_text(good, BINARY)
+    read_model_text(good, BINARY)
     with pytest.raises(BadModel, match=said):
-        check_model_text(swap(good, pattern, replacement), BINARY)
+        read_model_text(swap(good, pattern, replacement), BINARY)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_head_is_checked(pattern: bytes, replacement: bytes, said: str) -> N
     damaged, count = re.subn(pattern, replacement, text_of(BINARY), count=1)
     assert count == 1
     with pytest.raises(BadModel, match=said):
-        check_model_text(damaged, BINARY)
+        read_model_text(damaged, BINARY)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.task.value)
@@ -153,7 +153,7 @@ def test_the_head_is_checked(pattern: bytes, replacement: bytes, said: str) -> N
     ids=lambda params: "-".join(params) or "plain",
 )
 def test_what_lightgbm_writes_passes(shape: ModelShape, params: dict[str, Any]) -> None:
-    check_model_text(text_of(shape, **params), shape)
+    read_model_text(text_of(shape, **params), shape)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -165,7 +165,7 @@ def test_no_damage_makes_the_check_itself_fail(data: st.DataObject) -> None:
         piece = data.draw(st.sampled_from([b"", b"9", b"-", b" ", b"\n", b"=", b"x", b"\xff", b"99999999999999999999"]))
         text[at : at + data.draw(st.integers(0, 3))] = piece
     with contextlib.suppress(BadModel):
-        check_model_text(bytes(text), BINARY)
+        read_model_text(bytes(text), BINARY)
 
 
 MUTATE = """

@@ -89,7 +89,7 @@ def create_app(settings: Settings, transports: Mapping[str, httpx.AsyncBaseTrans
     app.state.fast = FastPath(
         table,
         verifier,
-        app.state.metrics.requests,
+        app.state.metrics.durations,
         settings.predict.inline_seconds,
         settings.predict.max_rows,
         settings.predict.max_body_bytes,

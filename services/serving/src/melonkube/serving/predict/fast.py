@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from prometheus_client import Histogram
 
 from melonkube.kit.errors import Unauthenticated
+from melonkube.kit.metrics import RequestDurations
 from melonkube.kit.middleware import identify
 from melonkube.kit.tokens import SCOPE_SERVICE, SCOPE_USER, TokenVerifier
 from melonkube.serving.predict.answers import NotFinite
@@ -31,7 +31,7 @@ class FastPath:
     Args:
         table: What answers for which endpoint.
         verifier: Checks tokens.
-        requests: The service's histogram of requests; the calls answered here are counted there too.
+        durations: The service's counts of requests; the calls answered here are counted there too.
         inline_seconds: A call that would compute longer is left to the full path, which has threads.
         max_rows: Most rows a call.
     """
@@ -40,7 +40,7 @@ class FastPath:
         self,
         table: LiveTable,
         verifier: TokenVerifier,
-        requests: Histogram,
+        durations: RequestDurations,
         inline_seconds: float,
         max_rows: int,
         max_body: int = MAX_BODY,
@@ -48,7 +48,7 @@ class FastPath:
         self.max_body = min(max_body, MAX_BODY)
         self.at_path = table.at_path
         self._verify = verifier.verify
-        self._observe = requests.labels("POST", ROUTE, "200").observe
+        self._observe = durations.plain("POST", ROUTE, "200").observe
         self._inline_seconds = inline_seconds
         self._max_rows = max_rows
 

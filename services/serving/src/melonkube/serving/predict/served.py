@@ -50,7 +50,7 @@ def load_served(bundle: Bundle, runtime: Runtime) -> ServedModel:
         rows = encoder.encode_instances(bundle.golden.instances).matrix
         _compare_golden(bundle, model, rows)
         encoder.encode_instances([bundle.input_example])
-        scorer = model.row_scorer()
+        scorer = model.row_scorer(rows)
         seconds = _warm_up(model, scorer, rows)
     except BadModel as error:
         raise BadBundle(str(error)) from error

@@ -7,6 +7,8 @@ digits of a gain). So every line of every tree is checked here first. The format
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +45,45 @@ _CATEGORICAL_BIT = 1
 _MAX_LEAVES = 1 << 20
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def check_model_text(text: bytes, shape: ModelShape) -> None:
-    """Make sure that LightGBM can read ``text`` safely and that it is a model of ``shape``.
+@dataclass(frozen=True, slots=True)
+class TreeText:
+    """What a tree decides, as it is written.
+
+    Nodes are numbered after the one they were split from, the root is 0. A child below zero is the leaf ``~child``.
+    ``decisions`` are LightGBM's ``decision_type_`` (tree.h). ``thresholds`` of a categorical node hold the number of
+    its set of categories: the bits of ``words[bounds[number] : bounds[number + 1]]``, 32 a word.
+    """
+
+    values: Floats
+    linear: bool
+    features: Ints
+    thresholds: Floats
+    decisions: Ints
+    left: Ints
+    right: Ints
+    bounds: Ints
+    words: Ints
+
+    @property
+    def categorical(self) -> NDArray[np.bool_]:
+        """Which nodes decide by a set of categories."""
+        marked: NDArray[np.bool_] = (self.decisions & _CATEGORICAL_BIT) == 1
+        return marked
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """A model as it is written, checked. ``objective`` has its parameters, such as ``binary sigmoid:1``."""
+
+    objective: str
+    trees: Sequence[TreeText]
+
+
+def read_model_text(text: bytes, shape: ModelShape) -> ModelText:
+    """Make sure that LightGBM can read ``text`` safely and that it is a model of ``shape``; return what it says.
 
     Raises:
         BadModel: It is damaged, or another kind of model.
@@ -58,23 +95,25 @@ def check_model_text(text: bytes, shape: ModelShape) -> None:
         raise BadModel("the model file is not a model in LightGBM's text format")
     start += 1
     header = _fields(text[:start])
-    _check_header(header, shape)
+    objective = _check_header(header, shape)
     sizes = _ints(header, "tree_sizes")
     if len(sizes) == 0 or len(sizes) % shape.outputs:
         raise BadModel(f"the model has {len(sizes)} trees, which does not go with {shape.outputs} outputs")
     if (sizes <= 0).any() or start + int(sizes.sum()) > len(text):
         raise BadModel("the model file is cut short: its trees are longer than the file")
+    trees = []
     for number, size in enumerate(sizes.tolist()):
         block = text[start : start + size]
         if not block.startswith(b"Tree=%d\n" % number):
             raise BadModel(f"the model file is damaged: tree {number} does not begin where it should")
-        _check_tree(_fields(block), number, shape.features)
+        trees.append(_read_tree(_fields(block), number, shape.features))
         start += size
     if not text.startswith(b"end of trees", start):
         raise BadModel("the model file is damaged: the end of the trees is missing")
+    return ModelText(objective, trees)
 
 
-def _check_header(header: dict[bytes, bytes], shape: ModelShape) -> None:
+def _check_header(header: dict[bytes, bytes], shape: ModelShape) -> str:
     if header.get(b"version") not in (b"v3", b"v4"):
         raise BadModel("the model file has a version of LightGBM's text format that is not known here")
     features = _int(header, "max_feature_idx") + 1
@@ -90,9 +129,10 @@ def _check_header(header: dict[bytes, bytes], shape: ModelShape) -> None:
         raise BadModel(f"the model's objective is {objective or 'not given'!r}, which is not for a {shape.task} task")
     if b"average_output" in header:
         raise BadModel("random forests of LightGBM are not served")
+    return objective
 
 
-def _check_tree(tree: dict[bytes, bytes], number: int, features: int) -> None:
+def _read_tree(tree: dict[bytes, bytes], number: int, features: int) -> TreeText:
     try:
         _check_lines(tree)
         leaves = _int(tree, "num_leaves")
@@ -103,9 +143,11 @@ def _check_tree(tree: dict[bytes, bytes], number: int, features: int) -> None:
             raise BadModel("a leaf's value is not a finite number")
         _check_linear(tree, leaves, features)
         if leaves > 1:
-            _check_splits(tree, leaves, features)
-        elif tree[b"num_cat"] != b"0" or any(tree[name.encode()] for name in _STRUCTURE[:-1]):
+            return _read_splits(tree, values, features)
+        if tree[b"num_cat"] != b"0" or any(tree[name.encode()] for name in _STRUCTURE[:-1]):
             raise BadModel("it has splits and yet one leaf")
+        none = np.zeros(0, dtype=np.int64)
+        return TreeText(values, _is_linear(tree), none, np.zeros(0), none, none, none, none, none)
     except BadModel as error:
         raise BadModel(f"the model file is damaged: tree {number}: {error}") from None
 
@@ -128,7 +170,8 @@ def _check_lines(tree: dict[bytes, bytes]) -> None:
             raise BadModel(f"{name} is not one number")
 
 
-def _check_splits(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
+def _read_splits(tree: dict[bytes, bytes], values: Floats, features: int) -> TreeText:
+    leaves = len(values)
     splits = leaves - 1
     used = _ints(tree, "split_feature", splits)
     if ((used < 0) | (used >= features)).any():
@@ -136,15 +179,17 @@ def _check_splits(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
     kinds = _ints(tree, "decision_type", splits)
     if ((kinds < -128) | (kinds > 127)).any():
         raise BadModel("a decision type is out of range")
-    _check_shape(_ints(tree, "left_child", splits), _ints(tree, "right_child", splits), leaves)
+    left, right = _ints(tree, "left_child", splits), _ints(tree, "right_child", splits)
+    _check_shape(left, right, leaves)
     thresholds = _floats(tree, "threshold", splits)
     if np.isnan(thresholds).any():
         raise BadModel("a threshold is not a number")
-    _check_categories(tree, thresholds[(kinds & _CATEGORICAL_BIT) == 1])
+    bounds, words = _read_categories(tree, thresholds[(kinds & _CATEGORICAL_BIT) == 1])
     for name in _PER_SPLIT:
         _check_count(tree, name, splits)
     for name in _PER_LEAF:
         _check_count(tree, name, leaves)
+    return TreeText(values, _is_linear(tree), used, thresholds, kinds, left, right, bounds, words)
 
 
 def _check_shape(left: Ints, right: Ints, leaves: int) -> None:
@@ -163,22 +208,23 @@ def _check_shape(left: Ints, right: Ints, leaves: int) -> None:
         raise BadModel("its nodes do not form a tree")
 
 
-def _check_categories(tree: dict[bytes, bytes], thresholds: NDArray[np.float64]) -> None:
+def _read_categories(tree: dict[bytes, bytes], thresholds: Floats) -> tuple[Ints, Ints]:
     sets = _int(tree, "num_cat")
     if sets < 0 or ((thresholds < 0) | (thresholds >= sets) | (thresholds != np.floor(thresholds))).any():
         raise BadModel("a split on categories has no set of categories")
     if sets == 0:
-        return
+        return np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64)
     bounds = _ints(tree, "cat_boundaries", sets + 1)
     if bounds[0] != 0 or (np.diff(bounds) < 0).any():
         raise BadModel("the sets of categories are out of order")
     words = _ints(tree, "cat_threshold", int(bounds[-1]))
     if ((words < 0) | (words >= 1 << 32)).any():
         raise BadModel("a set of categories is out of range")
+    return bounds, words
 
 
 def _check_linear(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
-    if tree[b"is_linear"] == b"0":
+    if not _is_linear(tree):
         return
     if tree[b"is_linear"] != b"1":
         raise BadModel("is_linear is neither 0 nor 1")
@@ -192,6 +238,10 @@ def _check_linear(tree: dict[bytes, bytes], leaves: int, features: int) -> None:
     factors = _floats(tree, "leaf_coeff", int(counts.sum()))
     if not (np.isfinite(constants).all() and np.isfinite(factors).all()):
         raise BadModel("a linear leaf holds a number that is not finite")
+
+
+def _is_linear(tree: dict[bytes, bytes]) -> bool:
+    return tree[b"is_linear"] != b"0"
 
 
 def _fields(block: bytes) -> dict[bytes, bytes]:
@@ -222,7 +272,7 @@ def _ints(fields: dict[bytes, bytes], name: str, count: int | None = None) -> In
         raise BadModel(f"{name} holds something that is not a whole number") from None
 
 
-def _floats(fields: dict[bytes, bytes], name: str, count: int) -> NDArray[np.float64]:
+def _floats(fields: dict[bytes, bytes], name: str, count: int) -> Floats:
     tokens = fields.get(name.encode(), b"").split()
     if len(tokens) != count:
         raise BadModel(f"{name} has {len(tokens)} entries and not {count}")

@@ -65,8 +65,12 @@ class LoadedModel(Protocol):
         """Return values or probabilities of ``rows``: shape (rows, outputs). Lets other threads run meanwhile."""
         ...
 
-    def row_scorer(self) -> RowScorer:
-        """Return a new scorer of single rows, whose answers equal those of :meth:`scores` bit for bit."""
+    def row_scorer(self, samples: Matrix | None = None) -> RowScorer:
+        """Return a new scorer of single rows, whose answers equal those of :meth:`scores` bit for bit.
+
+        Args:
+            samples: Rows on which a runtime that has several ways to score one makes sure that they agree.
+        """
         ...
 
 
