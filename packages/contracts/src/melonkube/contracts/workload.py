@@ -67,7 +67,7 @@ class ContainerSpec(Request):
     @field_validator("command")
     @classmethod
     def _check_command(cls, command: list[str]) -> list[str]:
-        if not command[0].strip():
+        if not command[0].strip() or command[0].startswith("-"):
             raise ValueError("the command must begin with a program")
         return command
 

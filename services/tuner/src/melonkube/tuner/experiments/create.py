@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from melonkube.contracts.errors import ErrorCode, ProblemItem
 from melonkube.contracts.experiments import (
+    CONTAINER,
     DIRECTIONS,
     TASK_METRICS,
     Budget,
@@ -123,7 +124,7 @@ class ExperimentMaker:
                 request.target,
                 request.task,
                 request.metric,
-                request.trainer,
+                request.trainer if request.container is None else CONTAINER,
                 request.algorithm,
                 request.search_space,
                 request.columns,
