@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+import yaml
 
-from melonkube.contracts.experiments import Cause
+from melonkube.contracts.experiments import Cause, ExperimentCreate
 from melonkube.tuner.executors.local import LocalExecutor
+from melonkube.tuner.experiments.containers import container_faults
 from melonkube.tuner.experiments.spec import ExperimentSpec
-from tests.tuner.conftest import ByHand, MakeHand, Running, StartTuner
+from tests.tuner.conftest import ROOT, ByHand, MakeHand, Running, StartTuner
 from tests.tuner.stand_in import DATASET_ID
 
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}, "lr-2": {"type": "float", "low": 0.0, "high": 1.0}}
@@ -145,3 +147,11 @@ async def test_an_end_that_the_executor_tells(running: Running, by_hand: MakeHan
 
 def test_a_spec_that_was_stored_before_is_still_read() -> None:
     assert not ExperimentSpec.model_fields["container"].is_required()
+
+
+def test_the_example_is_what_the_docs_show_and_could_be_run() -> None:
+    text = (ROOT / "examples" / "own-image.yaml").read_text()
+    assert text in (ROOT / "docs" / "kubernetes.md").read_text()
+    fields = yaml.safe_load(text.replace("1e-3", "0.001").replace("1e3", "1000.0")) | {"dataset_id": DATASET_ID}
+    del fields["dataset"]
+    assert container_faults(ExperimentCreate.model_validate(fields)) == []
