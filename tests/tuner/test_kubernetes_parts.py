@@ -154,9 +154,10 @@ def test_what_runs_beside_others_is_counted() -> None:
         return {"resources": {"requests": {"cpu": cpu}}}
 
     first = [asking("1"), {**asking("100m"), "restartPolicy": "Always"}, asking("200m")]
-    seen = {"spec": {"containers": [asking("500m")], "initContainers": first}, "status": {"phase": "Running"}}
+    spec = {"containers": [asking("500m")], "initContainers": first}
+    seen = {"spec": spec, "status": {"phase": "Running"}}
     assert nodes.describe(node(), [seen], 1, "nvidia.com/gpu").free_cpu == 1.0
-    seen["spec"]["containers"] = [asking("950m")]
+    spec["containers"] = [asking("950m")]
     assert nodes.describe(node(), [seen], 1, "nvidia.com/gpu").free_cpu == 0.95
 
 
