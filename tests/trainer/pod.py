@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ class Pod:
 
     def start_main(self) -> subprocess.Popen[bytes]:
         command = [*self.shell, str(self.places.run / at.SCRIPT)]
-        self.main = subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, stderr=subprocess.DEVNULL)
+        self.main = subprocess.Popen(
+            command, env={"PATH": os.environ["PATH"]}, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         self.started.append(self.main)
         return self.main
 
@@ -96,6 +99,10 @@ class Pod:
         return json.loads((self.places.shared / name).read_text())
 
     def close(self) -> None:
+        """End what is left, and with the command's container all that was in it, as a node does."""
         for process in self.started:
             process.kill()
             process.wait()
+        if self.main is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.main.pid, signal.SIGKILL)

@@ -55,7 +55,8 @@ while :; do
   [ -n "$again" ] || break
   waited=waited
 done
-kill -TERM "$reader" 2>/dev/null
+# Not SIGTERM: a shell that has just been forked may take it for its parent's, which has a trap, and lose it.
+kill -KILL "$reader" 2>/dev/null
 [ "$code" != 137 ] || echo @KILLED@ >@LAST_WORD@ 2>/dev/null
 echo "$code $told." >"$run/@EXIT@"
 until read -r word <&4; do :; done
