@@ -4,18 +4,22 @@ The images are ``busybox:latest``, ``python:3.11-slim-bookworm`` and our trainer
 LightGBM in it.
 """
 
+import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from melonkube.sdk.cli.experiment_file import read_mapping
 from melonkube.suite.embedded import Suite
 from tests.cluster.on_pods import IMAGE, causes, kubectl, leased, pod_of
 from tests.e2e.api import Api
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("nothing_is_left")]
 
+ROOT = Path(__file__).parents[2]
 BARE = os.environ.get("MELON_TEST_IMAGE_WITHOUT_SHELL", "")
 SPACE = {"x": {"type": "float", "low": 0.1, "high": 0.9}}
 
@@ -117,6 +121,18 @@ def test_a_model_of_one_s_own_is_scored_deployed_and_answers(api: Api, dataset: 
     assert answer["predictions"][0] in ("yes", "no")
 
 
+def test_the_example_runs(api: Api) -> None:
+    example = read_mapping(ROOT / "examples" / "own-image.yaml", "an experiment")
+    table = (ROOT / "examples" / example.pop("dataset")).read_bytes()
+    example["container"]["image"] = IMAGE
+    dataset = api.upload(table, "air time")["id"]
+    done = api.wait(str(api.tune(dataset, **{**example, "budget": {"max_trials": 3}})["id"]))
+    assert (done["state"], done["trials"]["completed"]) == ("completed", 3), done["reason"]
+    assert 5 < done["best"]["value"] < 100
+    paths = [each["path"] for each in api.get(f"/api/v1/runs/{done['best']['run_id']}/artifacts")["items"]]
+    assert paths == ["output/weights.txt"]
+
+
 def test_why_a_trial_failed(api: Api, dataset: str) -> None:
     python, busybox = "python:3.11-slim-bookworm", "busybox:latest"
     wrong = {
@@ -183,19 +199,31 @@ def reported(api: Api, experiment_id: str) -> None:
     raise AssertionError("the experiment ended before")
 
 
-def test_the_tuner_dies_and_a_pod_is_deleted(api: Api, suite: Suite, dataset: str, trial_namespace: str) -> None:
-    ids = [
+def evict(namespace: str, pod: str, folder: Path) -> None:
+    """Have a pod evicted, as a drain of its node does."""
+    asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
+    (folder / "eviction.json").write_text(json.dumps(asked))
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    kubectl("create", "--raw", path, "-f", str(folder / "eviction.json"))
+
+
+def test_the_tuner_dies_and_pods_are_deleted_and_evicted(
+    api: Api, suite: Suite, dataset: str, trial_namespace: str, tmp_path: Path
+) -> None:
+    untouched, deleted, evicted = ids = [
         tune(api, dataset, name, "busybox:latest", "sh", "-c", WAIT.replace("{seconds}", "10"))
-        for name in ("tuner dies", "pod deleted")
+        for name in ("tuner dies", "pod deleted", "pod evicted")
     ]
     for experiment_id in ids:
         reported(api, experiment_id)
     os.kill(suite.pids()["tuner"], signal.SIGKILL)
-    worker = leased(api, ids[1], 1)
-    kubectl("-n", trial_namespace, "delete", pod_of(trial_namespace, worker), "--wait=false")
+    pods = [pod_of(trial_namespace, leased(api, experiment_id, 1)) for experiment_id in (deleted, evicted)]
+    kubectl("-n", trial_namespace, "delete", pods[0], "--wait=false")
+    evict(trial_namespace, pods[1].removeprefix("pod/"), tmp_path)
     for experiment_id in ids:
         done = api.wait(experiment_id)
         assert done["state"] == "completed", done["reason"]
         assert done["best"]["value"] == 0.75
-    assert causes(api, ids[0]) == []
-    assert causes(api, ids[1]) in (["released"], ["worker_killed"])
+    assert causes(api, untouched) == []
+    assert causes(api, deleted) in (["released"], ["worker_killed"])
+    assert causes(api, evicted) in (["released"], ["preempted"])
