@@ -11,16 +11,18 @@ RESTRICTED = ("enforce", "warn", "audit")
 Kubectl = Callable[..., str]
 
 
-def run_kubectl(*arguments: str, stdin: str | None = None, check: bool = True, seconds: float = 180) -> str:
+def run_kubectl(
+    *arguments: str, stdin: str | None = None, check: bool = True, warnings: bool = False, seconds: float = 180
+) -> str:
     """Run kubectl and return what it printed.
 
     Raises:
-        AssertionError: It failed, or warned.
+        AssertionError: It failed, or warned where it may not.
     """
     done = subprocess.run(
         ["kubectl", *arguments], input=stdin, check=False, capture_output=True, text=True, timeout=seconds
     )
-    if check and (done.returncode != 0 or "Warning:" in done.stderr):
+    if check and (done.returncode != 0 or ("Warning:" in done.stderr and not warnings)):
         raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}")
     return done.stdout.strip()
 

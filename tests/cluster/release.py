@@ -22,6 +22,7 @@ import httpx
 import yaml
 
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.on_pods import SLOW
 from tests.deploy.chart import CHART
 from tests.e2e.api import Api, table
 
@@ -149,14 +150,6 @@ def install(release: Installed) -> Installed:
         done = [trial["number"] for trial in api.trials(experiment["id"]) if trial["state"] == "completed"]
         release.carried[experiment["id"]] = done
     return release
-
-
-SLOW = {
-    "num_iterations": {"value": 1500},
-    "early_stopping_rounds": {"value": 0},
-    "learning_rate": {"type": "float", "low": 0.01, "high": 0.1, "log": True},
-}
-"""Trials of some seconds, so that there is a middle to be killed in."""
 
 
 def wait_for_every_replica(api: Api, name: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.release import INSTANCE, RELEASE, SLOW, Installed, nodes, predictions, wait_for_every_replica
+from tests.cluster.on_pods import SLOW
+from tests.cluster.release import INSTANCE, RELEASE, Installed, nodes, predictions, wait_for_every_replica
 from tests.e2e.api import Api, table
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]

@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,112 +19,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from melonkube.contracts.ids import new_id
 from melonkube.suite.embedded import Suite
-from tests.e2e.api import Api, table
+from tests.cluster.on_pods import SLOW, causes, kubectl, leased, pod_of, whole
+from tests.e2e.api import Api
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400), pytest.mark.usefixtures("nothing_is_left")]
 
-ADDRESS = os.environ.get("MELON_TEST_ADVERTISE_ADDRESS", "")
-IMAGE = (
-    os.environ.get("MELON_TEST_IMAGE_PREFIX", "melonkube/") + "trainer:" + os.environ.get("MELON_TEST_IMAGE_TAG", "dev")
-)
 NODE_KILL, NODE_START = os.environ.get("MELON_TEST_NODE_KILL"), os.environ.get("MELON_TEST_NODE_START")
 
 
-def kubectl(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["kubectl", *arguments], check=False, capture_output=True, text=True, timeout=180)
-    assert not check or done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
-def namespace() -> Iterator[str]:
-    if "KUBECONFIG" not in os.environ:
-        pytest.skip("KUBECONFIG names no cluster")
-    if not ADDRESS:
-        pytest.skip("MELON_TEST_ADVERTISE_ADDRESS is no address of this machine that pods reach")
-    name = f"melon-trials-{new_id()[-8:]}"
-    kubectl("create", "namespace", name)
-    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture(scope="module")
-def suite(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    environment = {
-        "MELON_EXECUTOR": "kubernetes",
-        "MELON_ADVERTISE_ADDRESS": ADDRESS,
-        "MELON_KUBERNETES__NAMESPACE": namespace,
-        "MELON_KUBERNETES__IMAGE": IMAGE,
-        "MELON_KUBERNETES__CPU": "0.1",
-        "MELON_KUBERNETES__MEMORY_BYTES": str(512 << 20),
-        "MELON_KUBERNETES__PENDING_SECONDS": "20",
-    }
-    with Suite(tmp_path_factory.mktemp("cluster suite"), workers=None, port=0, environment=environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def api(suite: Suite) -> Iterator[Api]:
-    with Api(suite.url) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def dataset(api: Api) -> str:
-    return str(api.upload(table(12_000, seed=41, hard=True), "on pods")["id"])
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(namespace: str) -> Iterator[None]:
-    yield
-    until = time.monotonic() + 60
-    while (left := kubectl("-n", namespace, "get", "jobs,pods,secrets", "-o", "name")) and time.monotonic() < until:
-        time.sleep(0.5)
-    assert left == ""
-
-
-SLOW = {
-    "num_iterations": {"value": 1500},
-    "early_stopping_rounds": {"value": 0},
-    "learning_rate": {"type": "float", "low": 0.01, "high": 0.1, "log": True},
-}
-"""Trials of some seconds, so that there is a middle to be killed in."""
-
-
-def pod_of(namespace: str, worker_id: str) -> str:
-    return kubectl("-n", namespace, "get", "pods", "-l", f"melonkube.io/worker={worker_id}", "-o", "name")
-
-
-def leased(api: Api, experiment_id: str, number: int) -> str:
-    """Wait until trial ``number`` is at work; return its worker."""
-    for event in api.events(experiment_id):
-        trial = event["data"]
-        if event["type"] == "trial" and trial["number"] >= number and trial["state"] in ("leased", "running"):
-            return str(trial["worker_id"])
-    raise AssertionError("the experiment ended before")
-
-
-def causes(api: Api, experiment_id: str) -> list[str]:
-    """Return why attempts ended without a result."""
-    found = []
-    for trial in api.trials(experiment_id):
-        detail = api.get(f"/api/v1/experiments/{experiment_id}/trials/{trial['number']}")
-        found += [attempt["cause"] for attempt in detail["attempts"] if attempt["cause"]]
-        winners = [attempt for attempt in detail["attempts"] if attempt["run_id"] == trial["run_id"]]
-        assert len(winners) == 1
-    return found
-
-
-def whole(api: Api, experiment_id: str, trials: int) -> dict[str, Any]:
-    """Wait for the end, at which every trial must be there once, and completed."""
-    done = api.wait(experiment_id)
-    assert done["state"] == "completed", done["reason"]
-    assert done["trials"]["completed"] == trials
-    assert [trial["number"] for trial in api.trials(experiment_id)] == list(range(1, trials + 1))
-    return done
+def namespace(trial_namespace: str) -> str:
+    return trial_namespace
 
 
 def test_pods_train_side_by_side(api: Api, dataset: str, namespace: str) -> None:

@@ -1,7 +1,9 @@
 """Wire types: ids, names, search spaces, and what may stand beside what."""
 
+import json
 import re
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from melonkube.contracts.endpoints import EndpointPut
 from melonkube.contracts.experiments import DIRECTIONS, TASK_METRICS, ExperimentCreate, Metric
 from melonkube.contracts.ids import UUID_PATTERN, new_id
 from melonkube.contracts.space import SearchSpace
+from melonkube.contracts.workload import ContainerSpec, fill_in, placeholders
 
 SPACE: TypeAdapter[SearchSpace] = TypeAdapter(SearchSpace)
 NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -131,3 +134,60 @@ def test_what_an_endpoint_may_be_pointed_at(body: dict[str, object], good: bool)
     else:
         with pytest.raises(ValidationError):
             EndpointPut.model_validate(body)
+
+
+ASKED: dict[str, Any] = {"dataset_id": "01900000-0000-7000-8000-00000000e001", "target": "y"}
+CONTAINER: dict[str, Any] = {"image": "an/image:1", "command": ["train", "{{params.x}}"]}
+
+
+def test_a_container_brings_its_trainer_and_one_trial_a_pod() -> None:
+    made = ExperimentCreate.model_validate({**ASKED, "container": CONTAINER})
+    assert (made.trainer, made.trials_per_worker) == ("container", 1)
+    sent = json.loads(made.model_dump_json(exclude_unset=True))
+    assert ExperimentCreate.model_validate(sent) == made
+    assert (ExperimentCreate.model_validate(ASKED).trainer, ExperimentCreate.model_validate(ASKED).container) == (
+        "lightgbm",
+        None,
+    )
+    chosen = ExperimentCreate.model_validate({**ASKED, "trainer": "lightgbm", "container": CONTAINER})
+    assert chosen.trainer == "lightgbm"  # which the tuner then refuses
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": ""},
+        {"image": "an image"},
+        {"command": []},
+        {"command": [""]},
+        {"command": [" ", "x"]},
+        {"command": ["-x"]},
+        {"command": "train"},
+        {"command": ["a\0b"]},
+        {"command": ["x" * 30_001]},
+        {"metrics": "stderr"},
+        {"run_as_user": 0},
+        {"run_as_user": 2**31},
+        {"args": []},
+    ],
+)
+def test_what_is_no_container(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ContainerSpec.model_validate({**CONTAINER, **change})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("plain {x} ${y} {{", []),
+        ("--a={{params.x}},{{ params.lr-2 }}", [("{{params.x}}", "x"), ("{{ params.lr-2 }}", "lr-2")]),
+        ("{{x}} {{}} {{params}}", [("{{x}}", None), ("{{}}", None), ("{{params}}", None)]),
+        ("awk 'BEGIN {{{params.x}}}'", [("{{params.x}}", "x")]),
+    ],
+)
+def test_what_a_command_leaves_open(text: str, found: list[tuple[str, str | None]]) -> None:
+    assert list(placeholders(text)) == found
+
+
+def test_what_is_put_in_is_not_looked_at_again() -> None:
+    assert fill_in("{{params.a}}{{params.b}}", {"a": "{{params.b}}", "b": "2"}.__getitem__) == "{{params.b}}2"

@@ -175,6 +175,7 @@ def create_experiment(standin: Standin, request: Recorded, _parts: tuple[str, ..
         "parallelism": 2,
         "trials_per_worker": "auto",
         "worker": body.get("worker", {}),
+        "container": body.get("container"),
         "budget": budget,
         "trials": {"total": budget.get("max_trials")},
         "elapsed_seconds": 1.5,

@@ -122,6 +122,53 @@ def test_what_each_worker_is_given(server: Standin, melon: Melon, table: Path) -
     assert "1=2" not in found.out
 
 
+def test_a_trial_in_a_container(server: Standin, melon: Melon, table: Path, tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("lr: {type: float, low: 0.1, high: 1}")
+    given = ("tune", table, "-t", "y", "--no-watch", "--space", space, "--container", "busybox")
+    found = melon(*given, "--", "sh", "-c", "echo auc={{params.lr}}", "--", "--trials")
+    assert found.code == 0, found.err
+    assert made(server)["container"] == {
+        "image": "busybox",
+        "command": ["sh", "-c", "echo auc={{params.lr}}", "--", "--trials"],
+    }
+    assert made(server)["trainer"] == "container"
+    assert "busybox: sh -c 'echo auc={{params.lr}}' -- --trials" in found.out
+
+
+def test_a_container_in_a_file(server: Standin, melon: Melon, table: Path, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(
+        "dataset: table.csv\ntarget: y\nsearch_space: {lr: {type: float, low: 0.1, high: 1}}\n"
+        "container: {image: mine:1, command: [train, '{{params.lr}}'], metrics: file, run_as_user: 1000}\n"
+    )
+    (tmp_path / "table.csv").write_bytes(table.read_bytes())
+    found = melon("tune", "-f", file, "--no-watch", "--container", "mine:2", "--", "train", "--lr={{params.lr}}")
+    assert found.code == 0, found.err
+    assert made(server)["container"] == {
+        "image": "mine:2",
+        "command": ["train", "--lr={{params.lr}}"],
+        "metrics": "file",
+        "run_as_user": 1000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--container", "busybox"], "Say what to run"),
+        (["--container", "busybox", "--"], "Say what to run"),
+        (["--", "sh"], "--container IMAGE"),
+        (["--container", "busybox", "--", " "], "must begin with a program"),
+    ],
+)
+def test_half_a_container(server: Standin, melon: Melon, table: Path, options: list[str], said: str) -> None:
+    found = melon("tune", table, "-t", "y", *options)
+    assert found.code != 0
+    assert said in found.err
+    assert server.experiments == {}
+
+
 def test_options_add_to_what_a_file_gives_each_worker(
     server: Standin, melon: Melon, table: Path, tmp_path: Path
 ) -> None:

@@ -196,7 +196,10 @@ class StandIn:
         if run is None:
             raise Problem(404, "not_found")
         if method == "GET":
-            return _ranged(run.files["/".join(parts[3:])], headers)
+            content = run.files.get("/".join(parts[3:]))
+            if content is None:
+                raise Problem(404, "not_found")
+            return _ranged(content, headers)
         self._write(run, method, parts, body, headers)
         return 200, {}, b"{}"
 

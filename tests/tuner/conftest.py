@@ -21,7 +21,7 @@ from melonkube.contracts.events import Event
 from melonkube.contracts.space import FloatParameter
 from melonkube.kit.settings import PeerSettings, ServiceSettings, TokenSettings
 from melonkube.kit.tokens import DEFAULT_WORKSPACE
-from melonkube.trainer.spec import find_spec
+from melonkube.trainer.spec import find_spec, trainer_names
 from melonkube.tuner.app import Tuner, create_app
 from melonkube.tuner.catalog.registry import Catalog
 from melonkube.tuner.search.client import SearchProcess, SearchSession
@@ -31,7 +31,9 @@ from tests.tuner.quadratic import SPEC
 from tests.tuner.stand_in import DATASET_ID, StandIn
 
 ROOT = Path(__file__).parents[2]
-CATALOG = Catalog(algorithms=("random", "tpe"), trainers={"quadratic": SPEC, "lightgbm": find_spec("lightgbm")})
+CATALOG = Catalog(
+    algorithms=("random", "tpe"), trainers={"quadratic": SPEC, **{name: find_spec(name) for name in trainer_names()}}
+)
 
 
 class QuickSearch(SearchProcess):

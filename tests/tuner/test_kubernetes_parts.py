@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from melonkube.contracts.experiments import Cause, Toleration, WorkerSpec
+from melonkube.contracts.experiments import Cause
+from melonkube.contracts.workload import ContainerSpec, Toleration, WorkerSpec
+from melonkube.trainer.container.render import COMMAND_KILLED
 from melonkube.tuner.executors.kubernetes import causes, manifests, nodes
 from melonkube.tuner.executors.kubernetes.api import ApiFailed
 from melonkube.tuner.executors.kubernetes.informer import Informer
@@ -147,8 +149,22 @@ def test_what_a_node_has_left() -> None:
     assert (told.ready, told.schedulable, told.workers) == (True, True, 1)
 
 
+def test_what_runs_beside_others_is_counted() -> None:
+    def asking(cpu: str) -> dict[str, Any]:
+        return {"resources": {"requests": {"cpu": cpu}}}
+
+    first = [asking("1"), {**asking("100m"), "restartPolicy": "Always"}, asking("200m")]
+    spec = {"containers": [asking("500m")], "initContainers": first}
+    seen = {"spec": spec, "status": {"phase": "Running"}}
+    assert nodes.describe(node(), [seen], 1, "nvidia.com/gpu").free_cpu == 1.0
+    spec["containers"] = [asking("950m")]
+    assert nodes.describe(node(), [seen], 1, "nvidia.com/gpu").free_cpu == 0.95
+
+
 def test_what_can_never_fit() -> None:
     own = KubernetesSettings()
+    assert nodes.misfit(own, WorkerSpec(cpu=2), [node()]) is None
+    assert "2.05 cores" in (nodes.misfit(own, WorkerSpec(cpu=2), [node()], beside=True) or "")
     two = [node("small", cpu="1"), node("large", cpu="8", gpu="1", disk="ssd")]
     assert nodes.misfit(own, WorkerSpec(cpu=8), two) is None
     assert "9 cores (the largest node has 8)" in (nodes.misfit(own, WorkerSpec(cpu=9), two) or "")
@@ -204,6 +220,154 @@ def test_a_job_is_one_restricted_incarnation() -> None:
     assert "the token" not in str(job)
     assert container["envFrom"] == [{"secretRef": {"name": "keys"}}]
     assert body["terminationGracePeriodSeconds"] == 8
+
+
+def container_job(**container: Any) -> dict[str, Any]:
+    own = KubernetesSettings(image="melon/trainer:1", memory_bytes=1 << 30)
+    spec = WorkerSpec(cpu=2, memory_bytes=256 << 20, gpu=1, image="ours:2", env={"A": "1", "HOME": "/h"}, secrets=["k"])
+    command = ContainerSpec(image="theirs:3", command=["train", "{{params.x}}"], **container)
+    order = WorkerOrder("melon-w", "ws", EXPERIMENT, "the token", "1", None, spec, command)
+    body: dict[str, Any] = manifests.job(own, order, ("http://tuner", "http://registry"), 7.2)["spec"]["template"][
+        "spec"
+    ]
+    return body
+
+
+def test_a_pod_of_any_image_has_ours_before_and_beside_it() -> None:
+    body = container_job()
+    probe, prepare, sidecar = body["initContainers"]
+    [theirs] = body["containers"]
+    assert [each["name"] for each in (probe, prepare, sidecar, theirs)] == ["probe", "prepare", "sidecar", "worker"]
+    assert [each["image"] for each in (probe, prepare, sidecar, theirs)] == ["theirs:3", "ours:2", "ours:2", "theirs:3"]
+    assert [each.get("restartPolicy") for each in (probe, prepare, sidecar)] == [None, None, "Always"]
+    assert probe["command"] == ["/bin/sh", "-c", ":"]
+    assert prepare["command"] == ["python", "-m", "melonkube.trainer.container.prepare"]
+    assert sidecar["command"] == ["python", "-m", "melonkube.trainer.container.sidecar"]
+    assert theirs["command"] == ["/bin/sh", "/melon/run/main.sh"]
+    assert body["automountServiceAccountToken"] is False
+    assert body["securityContext"]["runAsNonRoot"] is True
+    assert body["securityContext"]["fsGroup"] == 65532
+
+
+def test_of_our_token_any_image_sees_nothing_and_of_its_secrets_we_do_not() -> None:
+    body = container_job()
+    probe, prepare, sidecar = body["initContainers"]
+    [theirs] = body["containers"]
+    for each in (probe, theirs):
+        assert {one["name"]: one["value"] for one in each["env"]} == {"A": "1", "HOME": "/h", "PYTHONUNBUFFERED": "1"}
+        assert each["envFrom"] == [{"secretRef": {"name": "k"}}]
+        assert "own" not in {mount["name"] for mount in each["volumeMounts"]}
+    for each in (prepare, sidecar):
+        given = {one["name"]: one.get("value") for one in each["env"]}
+        assert "MELON_WORKER_TOKEN" in given
+        assert "A" not in given
+        assert given["HOME"] == "/tmp"
+        assert given["MELON_WORKER_TRIALS"] == "1"
+        assert each["envFrom"] == []
+    # Whoever has the image has its shell: it must not prepare what we are about to write.
+    assert [mount["mountPath"] for mount in probe["volumeMounts"]] == ["/tmp"]
+    assert [mount["mountPath"] for mount in theirs["volumeMounts"]] == ["/melon", "/tmp"]
+    assert {mount["name"] for mount in theirs["volumeMounts"]} & {m["name"] for m in sidecar["volumeMounts"]} == {
+        "melon"
+    }
+    mounted = {mount["name"] for each in (probe, prepare, sidecar, theirs) for mount in each["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in body["volumes"]}
+
+
+@pytest.mark.parametrize(("asked", "user"), [({}, 65532), ({"run_as_user": 1000}, 1000)])
+def test_every_container_is_restricted(asked: dict[str, int], user: int) -> None:
+    body = container_job(**asked)
+    for each in [*body["initContainers"], *body["containers"]]:
+        context = each["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context.get("runAsUser", 65532) == (user if each["image"] == "theirs:3" else 65532)
+
+
+def test_what_is_asked_for_is_for_the_user_s_container() -> None:
+    body = container_job()
+    probe, prepare, sidecar = body["initContainers"]
+    memory = str(256 << 20)
+    assert body["containers"][0]["resources"] == {
+        "requests": {"cpu": "2000m", "memory": memory, "nvidia.com/gpu": "1"},
+        "limits": {"memory": memory, "nvidia.com/gpu": "1"},
+    }
+    assert probe["resources"] == {"requests": {"cpu": "2000m", "memory": memory}, "limits": {"memory": memory}}
+    assert prepare["resources"]["limits"] == {"memory": str(1 << 30)}
+    assert sidecar["resources"]["limits"] == {"memory": "256Mi"}
+
+
+def in_a_container(seen: dict[str, Any], **first: dict[str, Any]) -> dict[str, Any]:
+    seen["spec"]["initContainers"] = [{"name": name} for name in ("probe", "prepare", "sidecar")]
+    seen["status"]["initContainerStatuses"] = [
+        {"name": name, "state": {"terminated": {"exitCode": 0} | found}} for name, found in first.items()
+    ]
+    return seen
+
+
+WAITING = state(waiting={"reason": "PodInitializing"})
+
+
+@pytest.mark.parametrize(
+    ("seen", "cause", "says", "speaks"),
+    [
+        (
+            in_a_container(
+                pod("Failed", containerStatuses=WAITING),
+                probe={"exitCode": 128, "reason": "StartError", "message": "no such file"},
+            ),
+            Cause.CODE_ERROR, "an/image:1 cannot run /bin/sh, which a trial in a container needs. no such", "probe",
+        ),
+        (
+            in_a_container(pod("Failed", containerStatuses=WAITING), probe={}, prepare={"exitCode": 1}),
+            Cause.CODE_ERROR, "the last line", "prepare",
+        ),
+        (
+            in_a_container(
+                pod("Failed", containerStatuses=WAITING), probe={}, prepare={"exitCode": 137, "reason": "OOMKilled"}
+            ),
+            Cause.OUT_OF_MEMORY, "prepare", "prepare",
+        ),
+        (
+            in_a_container(
+                pod("Failed", deleted=True, containerStatuses=WAITING), probe={}, prepare={"exitCode": 143}
+            ),
+            Cause.WORKER_KILLED, "deleted", "prepare",
+        ),
+        (
+            in_a_container(
+                pod("Failed", containerStatuses=terminated(137, "OOMKilled")), sidecar={"exitCode": 137}
+            ),
+            Cause.OUT_OF_MEMORY, "64Mi", "sidecar",
+        ),
+        (
+            in_a_container(
+                pod("Failed", containerStatuses=state(terminated={"exitCode": 137, "message": COMMAND_KILLED + "\n"}))
+            ),
+            Cause.CODE_ERROR, "The command was killed", "sidecar",
+        ),
+        (in_a_container(pod("Failed", containerStatuses=terminated(137))), Cause.WORKER_KILLED, "SIGKILL", "sidecar"),
+        (in_a_container(pod("Succeeded", containerStatuses=terminated(0, "Completed")), sidecar={"exitCode": 143}),
+         None, "", "sidecar"),
+    ],
+    ids=["no shell", "prepare", "prepare memory", "deleted", "memory", "command killed", "killed", "well"],
+)  # fmt: skip
+def test_how_a_pod_of_any_image_ended(seen: dict[str, Any], cause: Cause | None, says: str, speaks: str) -> None:
+    end = causes.end(seen, ["the last line"])
+    assert end.cause is cause
+    assert says in (end.reason or "")
+    assert causes.speaker(seen) == speaks
+
+
+def test_an_image_that_cannot_be_pulled_is_named_before_anything_is_leased() -> None:
+    seen = pod("Pending", containerStatuses=WAITING)
+    waiting = {"reason": "ImagePullBackOff", "message": "not found"}
+    seen["status"]["initContainerStatuses"] = [{"name": "probe", "image": "theirs:3", "state": {"waiting": waiting}}]
+    found = causes.obstacle(seen)
+    assert found is not None
+    assert found.cause is Cause.IMAGE_UNAVAILABLE
+    assert "theirs:3" in found.reason
 
 
 def thing(name: str, version: int) -> dict[str, Any]:

@@ -277,6 +277,34 @@ export type ColumnProfile = {
 };
 
 /**
+ * ContainerSpec
+ *
+ * An image and the command that is one trial in it.
+ *
+ * ``{{params.NAME}}`` in the command stands for a parameter's value. ``metrics`` says where values are read:
+ * ``stdout``, from what the command writes (``auc=0.93``, or JSON objects); ``file``, from JSON lines in
+ * ``/melon/output/metrics.jsonl``. ``run_as_user`` is the user id of the command, 65532 where none is given.
+ */
+export type ContainerSpec = {
+    /**
+     * Image
+     */
+    image: string;
+    /**
+     * Command
+     */
+    command: Array<string>;
+    /**
+     * Metrics
+     */
+    metrics?: 'stdout' | 'file';
+    /**
+     * Run As User
+     */
+    run_as_user?: number | null;
+};
+
+/**
  * Dataset
  *
  * A data set version.
@@ -622,6 +650,7 @@ export type Experiment = {
     baseline?: TrialResult | null;
     budget: Budget;
     worker?: WorkerSpec;
+    container?: ContainerSpec | null;
     trials: TrialCounts;
     /**
      * Elapsed Seconds
@@ -719,6 +748,7 @@ export type ExperimentCreate = {
     baseline?: boolean;
     budget?: Budget;
     worker?: WorkerSpec;
+    container?: ContainerSpec | null;
 };
 
 /**

@@ -10,6 +10,27 @@ describe("Settings", () => {
     expect(screen.queryByRole("heading", { name: "Each worker" })).not.toBeInTheDocument();
   });
 
+  it("shows the image and command of a trial in a container", async () => {
+    const command = ["sh", "-c", "echo 'auc={{params.x}}'", "--lr={{params.lr}}"];
+    const container = {
+      image: "registry.example/mine:1",
+      command,
+      metrics: "file" as const,
+      run_as_user: 1000,
+    };
+    const { container: page } = await show(
+      <Settings experiment={makeExperiment({ trainer: "container", container })} />,
+    );
+    expect(screen.getByRole("heading", { name: "Each trial" })).toBeInTheDocument();
+    expect(screen.getByText("registry.example/mine:1")).toBeInTheDocument();
+    expect(
+      screen.getByText("sh -c 'echo '\\''auc={{params.x}}'\\''' --lr={{params.lr}}"),
+    ).toBeInTheDocument();
+    expect(screen.getByText("/melon/output/metrics.jsonl")).toBeInTheDocument();
+    expect(screen.getByText("1000")).toBeInTheDocument();
+    await expectAccessible(page);
+  });
+
   it("shows what each worker was given, but not the values of its variables", async () => {
     const worker = {
       cpu: 0.5,

@@ -36,6 +36,7 @@ export function Settings({ experiment }: { experiment: Experiment }) {
           [t("fields.created"), <Ago key="created" at={experiment.created_at} />],
         ]}
       />
+      <ContainerSection experiment={experiment} />
       <WorkerSection experiment={experiment} />
       <Section title={t("settings.split")}>
         <Facts
@@ -123,6 +124,32 @@ export function Settings({ experiment }: { experiment: Experiment }) {
       </Section>
     </>
   );
+}
+
+/** The image and the command that are one trial; nothing where a trainer of ours trains. */
+function ContainerSection({ experiment }: { experiment: Experiment }) {
+  const { t } = useTranslation();
+  const container = experiment.container;
+  if (!container) return null;
+  const facts: [string, string][] = [
+    [t("settings.image"), container.image],
+    [t("settings.command"), container.command.map(quoted).join(" ")],
+    [
+      t("settings.values"),
+      container.metrics === "file" ? t("settings.valuesFile") : t("settings.valuesStdout"),
+    ],
+  ];
+  if (container.run_as_user != null) facts.push([t("settings.user"), String(container.run_as_user)]);
+  return (
+    <Section title={t("settings.container")}>
+      <Facts items={facts} />
+    </Section>
+  );
+}
+
+/** An argument as a shell would want it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./{}-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
 /** What each worker was given and where it may run; nothing where all of it was left to the server. */

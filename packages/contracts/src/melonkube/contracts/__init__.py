@@ -2,6 +2,6 @@
 
 Nothing here does input or output, and nothing but pydantic is imported, so that the SDK, a worker in a
 pod and each service can share it at no cost. One module a subject: ``datasets``, ``runs``, ``models``,
-``experiments``, ``worker``, ``endpoints``, ``signature``, ``space``, ``events``, ``system``,
+``experiments``, ``workload``, ``worker``, ``endpoints``, ``signature``, ``space``, ``events``, ``system``,
 ``errors``.
 """

@@ -9,6 +9,12 @@ from melonkube.contracts.base import Answer, Instant, Name, Request, Scalar
 from melonkube.contracts.ids import Id
 from melonkube.contracts.signature import Column, Kind, Role, Task
 from melonkube.contracts.space import SearchSpace
+from melonkube.contracts.workload import ContainerSpec as ContainerSpec
+from melonkube.contracts.workload import Toleration as Toleration
+from melonkube.contracts.workload import WorkerSpec as WorkerSpec
+
+CONTAINER = "container"
+"""Name of the trainer whose trials run in an image of the user's."""
 
 
 class Metric(StrEnum):
@@ -133,42 +139,6 @@ class SplitFractions(Request):
         return self
 
 
-class Toleration(Request):
-    """A taint of nodes that workers put up with, as Kubernetes has it."""
-
-    key: str | None = Field(default=None, max_length=317)
-    operator: Literal["Exists", "Equal"] = "Equal"
-    value: str | None = Field(default=None, max_length=63)
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: int | None = Field(default=None, ge=0)
-
-
-Label = Annotated[str, Field(min_length=1, max_length=317)]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-
-
-class WorkerSpec(Request):
-    """What each worker of an experiment is given and where it may run, on an executor that can choose.
-
-    ``cpu`` is in cores, ``memory_bytes`` both asked for and the limit, ``gpu`` a count. ``queue`` names a Kueue
-    queue. ``secrets`` are names of Secrets whose entries become environment variables.
-    """
-
-    cpu: float | None = Field(default=None, gt=0, le=1024)
-    memory_bytes: int | None = Field(default=None, ge=32 << 20, le=1 << 50)
-    gpu: int | None = Field(default=None, ge=0, le=64)
-    image: str | None = Field(default=None, min_length=1, max_length=512)
-    image_pull_secrets: list[ObjectName] = Field(default=[], max_length=20)
-    node_selector: dict[Label, Annotated[str, Field(max_length=63)]] = Field(default={}, max_length=50)
-    tolerations: list[Toleration] = Field(default=[], max_length=50)
-    priority_class: ObjectName | None = None
-    queue: ObjectName | None = None
-    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)], str] = Field(
-        default={}, max_length=100
-    )
-    secrets: list[ObjectName] = Field(default=[], max_length=20)
-
-
 class ExperimentCreate(Request):
     """A search. Only the data set and the target are needed; all else is inferred from the data."""
 
@@ -189,6 +159,17 @@ class ExperimentCreate(Request):
     """Whether trial 1 is the trainer's own defaults, against which the winner is then compared."""
     budget: Budget = Budget()
     worker: WorkerSpec = WorkerSpec()
+    container: ContainerSpec | None = None
+    """Trials run this image's command instead of a trainer of ours, each in a pod of its own."""
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> "ExperimentCreate":
+        if self.container is not None:
+            if "trainer" not in self.model_fields_set:
+                self.trainer = CONTAINER
+            if self.trials_per_worker == "auto":
+                self.trials_per_worker = 1
+        return self
 
 
 class TrialCounts(Answer):
@@ -260,6 +241,7 @@ class Experiment(Answer):
     baseline: TrialResult | None = None
     budget: Budget
     worker: WorkerSpec = WorkerSpec()
+    container: ContainerSpec | None = None
     trials: TrialCounts
     elapsed_seconds: float
     remaining_seconds: float | None = None

@@ -1,5 +1,7 @@
 """Models, their immutable versions and their aliases; the bundle a version is made of."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,6 +16,10 @@ SIGNATURE_NAME = "signature.json"
 GOLDEN_NAME = "golden.json"
 INPUT_EXAMPLE_NAME = "input_example.json"
 LIGHTGBM_MODEL_NAME = "model.txt"
+FLAVORS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"lightgbm": frozenset({LIGHTGBM_MODEL_NAME, SIGNATURE_NAME, GOLDEN_NAME, INPUT_EXAMPLE_NAME})}
+)
+"""Formats whose loading runs no code of the file's, and the files that each must have."""
 BUNDLE_PATH = "model"
 """Folder among a run's artifacts in which a worker leaves the bundle."""
 

@@ -13,6 +13,7 @@ from melonkube.contracts.base import Answer, Request, Scalar
 from melonkube.contracts.experiments import Cause, Direction, Metric
 from melonkube.contracts.ids import Id
 from melonkube.contracts.signature import Column, Task
+from melonkube.contracts.workload import ContainerSpec
 
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 10.0
@@ -33,7 +34,8 @@ class WorkerSetup(Answer):
     """What holds for all trials of an experiment; asked for once, when a worker starts.
 
     ``split_run_id`` and ``split_path`` name the registry artifact with the row numbers. ``fixed`` are parameters
-    of the data set's binning and of the machine, which the search must not vary.
+    of the data set's binning and of the machine, which the search must not vary. ``artifact_bytes`` is the largest file
+    that the registry takes.
     """
 
     experiment_id: Id
@@ -57,6 +59,8 @@ class WorkerSetup(Answer):
     seed: int
     threads: int = 1
     fixed: dict[str, Scalar] = {}
+    container: ContainerSpec | None = None
+    artifact_bytes: int = 2 << 30
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     lease_seconds: float = LEASE_SECONDS
 
@@ -139,10 +143,14 @@ class CompleteRequest(Request):
 
 
 class EvaluationResult(Request):
-    """Scores on the holdout, label to metrics (among them the experiment's own)."""
+    """Scores on the holdout, label to metrics (among them the experiment's own).
+
+    ``reason`` is a sentence for people where the winner has none, and never could.
+    """
 
     worker_id: str = Field(min_length=1, max_length=128)
     values: dict[str, dict[str, float]]
+    reason: str | None = Field(default=None, max_length=4_000)
     wait_seconds: float = Field(default=0.0, ge=0, le=30)
     want_next: bool = True
 

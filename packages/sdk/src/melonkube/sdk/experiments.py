@@ -22,11 +22,11 @@ from melonkube.contracts.experiments import (
     Trial,
     TrialDetail,
     TrialState,
-    WorkerSpec,
 )
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.signature import Task
 from melonkube.contracts.space import CategoricalParameter, FixedParameter, FloatParameter, IntParameter
+from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 from melonkube.sdk._base import Resource
 from melonkube.sdk._bodies import build, encode
 from melonkube.sdk._events import GIVE_UP_SECONDS, follow, patiently
@@ -61,6 +61,7 @@ class Experiments(Resource):
         baseline: bool | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
         worker: WorkerSpec | Mapping[str, Any] | None = None,
+        container: ContainerSpec | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Experiment:
         """Start an experiment. Only the data set and the target are needed; the server infers the rest from the data.
@@ -71,7 +72,7 @@ class Experiments(Resource):
             name: Its name; no two experiments share one.
             task: ``binary``, ``multiclass`` or ``regression``.
             metric: What is optimised, such as ``auc``.
-            trainer: ``lightgbm``.
+            trainer: ``lightgbm``, or ``container``, which it is by itself where ``container`` is given.
             algorithm: ``tpe`` or ``random``.
             search_space: What each hyperparameter may be.
             columns: Columns to leave out (``{"role": "ignored"}``) or to read as another kind.
@@ -83,6 +84,8 @@ class Experiments(Resource):
             budget: When to stop: ``max_trials``, ``max_seconds``, ``max_failed_trials``, ``max_trial_seconds``.
             worker: What each worker is given and where it may run, on an executor that can choose: ``cpu``,
                 ``memory_bytes``, ``gpu``, ``image``, ``node_selector``, ...
+            container: An image of yours and the command that is one trial in it: ``image``, ``command``, ``metrics``,
+                ``run_as_user``. Needs Kubernetes, and ``search_space``.
             idempotency_key: A key of your own, to repeat the call from another process.
 
         Raises:
@@ -107,6 +110,7 @@ class Experiments(Resource):
             "baseline": baseline,
             "budget": budget,
             "worker": worker,
+            "container": container,
         }
         return self.submit(build(ExperimentCreate, given), idempotency_key=idempotency_key)
 

@@ -16,12 +16,18 @@ class BundleError(Exception):
 
 def make_manifest(flavor: str, files: Mapping[str, bytes], library_versions: Mapping[str, str]) -> bytes:
     """Return ``manifest.json`` for ``files``, byte for byte the same for the same files on the same machine."""
+    facts = {
+        name: BundleFile(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        for name, content in files.items()
+    }
+    return manifest_of(flavor, facts, library_versions)
+
+
+def manifest_of(flavor: str, files: Mapping[str, BundleFile], library_versions: Mapping[str, str]) -> bytes:
+    """Return ``manifest.json`` for files of which the hashes are known."""
     manifest = BundleManifest(
         flavor=flavor,
-        files={
-            name: BundleFile(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-            for name, content in sorted(files.items())
-        },
+        files=dict(sorted(files.items())),
         architecture=platform.machine(),
         golden_tolerance=GOLDEN_TOLERANCE,
         library_versions=dict(sorted(library_versions.items())),

@@ -173,7 +173,7 @@ def _assemble(
         catalog=catalog,
         executor=executor,
         search=search,
-        leases=LeaseService(db, ledgers, bell, fleet, tokens, settings.lease, metrics),
+        leases=LeaseService(db, ledgers, bell, fleet, tokens, settings.lease, metrics, settings.limits.artifact_bytes),
         experiments=ExperimentService(db, ledgers, bell, registry),
         maker=ExperimentMaker(db, ledgers, bell, Drafter(registry, catalog), registry, executor),
         trials=TrialService(db, ledgers),

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from melonkube.contracts.experiments import Toleration
 from melonkube.contracts.worker import HEARTBEAT_SECONDS, LEASE_SECONDS
+from melonkube.contracts.workload import Toleration
 from melonkube.kit.settings import ServiceSettings
 
 
@@ -93,6 +93,13 @@ class KubernetesSettings(BaseModel):
     """Whether workers end when the tuner does; otherwise they train on while it restarts."""
 
 
+class LimitSettings(BaseModel):
+    """The registry's own limit, by the registry's own variable."""
+
+    artifact_bytes: int = Field(default=2 << 30, ge=1)
+    """Largest file of a run (``MELON_LIMITS__ARTIFACT_BYTES``): what is larger a trial does not try to send."""
+
+
 class Settings(ServiceSettings):
     """All settings of the tuner."""
 
@@ -106,6 +113,7 @@ class Settings(ServiceSettings):
     owner: OwnerSettings = OwnerSettings()
     worker: WorkerSettings = WorkerSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    limits: LimitSettings = LimitSettings()
     warm_search: bool = True
     """Whether the search process starts with the service: importing its libraries takes seconds."""
     event_days: float = Field(default=7.0, gt=0)

@@ -1,5 +1,6 @@
 """How each kind of thing looks as a row or as a summary. Pure but for what it is given."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from melonkube.sdk.cli import text
@@ -8,8 +9,9 @@ from melonkube.sdk.cli.output import Field
 if TYPE_CHECKING:
     from melonkube.contracts.datasets import Dataset
     from melonkube.contracts.endpoints import Endpoint
-    from melonkube.contracts.experiments import ExecutorInfo, Experiment, NodeInfo, Trial, TrialResult, WorkerSpec
+    from melonkube.contracts.experiments import ExecutorInfo, Experiment, NodeInfo, Trial, TrialResult
     from melonkube.contracts.models import Model
+    from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 
 DATASETS: "list[Field[Dataset]]" = [
     Field("name", lambda item: item.name),
@@ -108,6 +110,11 @@ def worker(item: "WorkerSpec") -> str:
     return "; ".join(f"{name} {value}" for name, value in given.items() if value)
 
 
+def container(item: "ContainerSpec") -> str:
+    """Return on one line the image and the command of a trial."""
+    return f"{item.image}: {shlex.join(item.command)}"
+
+
 def trials_done(item: "Experiment") -> str:
     """Return the trials that count, of how many the budget allows."""
     done = finished(item)
@@ -150,6 +157,7 @@ def experiment(item: "Experiment") -> dict[str, str]:
         "target": f"{item.target} ({item.task})",
         "trials": trials_done(item) + (f", {item.trials.failed} failed" if item.trials.failed else ""),
         "time": text.seconds(item.elapsed_seconds),
+        "container": "" if item.container is None else container(item.container),
         "each worker": worker(item.worker),
         "warnings": " ".join(item.warnings),
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from melonkube.sdk.cli.errors import CommandError, ExitCode
 from melonkube.sdk.cli.output import Format, OutputOption, print_item, say
@@ -17,9 +18,29 @@ _NOBODY = "00000000-0000-7000-8000-000000000000"
 """Stands for the data set while the rest of an experiment is checked, before anything is uploaded."""
 
 
+_COMMAND = "melonkube.command"
+"""Where, in a context, the words after ``--`` are kept."""
+
+
+class _WithCommand(TyperCommand):
+    """Takes what follows ``--`` for the command of a container, whatever it looks like."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Divide the words at the first ``--``."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_COMMAND] = args[at + 1 :]
+            args = args[:at]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(tune)
+    app.command(cls=_WithCommand, options_metavar="[OPTIONS]", epilog=_EPILOG)(tune)
+
+
+_EPILOG = "After -- stands the command of a trial in a container, such as: -- python train.py --lr={{params.lr}}"
 
 
 def tune(
@@ -68,6 +89,10 @@ def tune(
             "--secret", metavar="NAME", help="Secret whose entries workers get as variables; may be repeated."
         ),
     ] = None,
+    container: Annotated[
+        str | None,
+        typer.Option("--container", metavar="IMAGE", help="An image of yours that trials run in; command after --."),
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Experiment: YAML or JSON; options win.")] = None,
     watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Return when it has ended, or at once.")] = True,
     output: OutputOption = Format.TABLE,
@@ -78,7 +103,7 @@ def tune(
     """
     from melonkube.sdk.cli import show
     from melonkube.sdk.cli.experiment_file import merge, parse_kinds, read_mapping
-    from melonkube.sdk.cli.worker_options import merge_worker, parse_cpu, parse_memory, parse_pairs
+    from melonkube.sdk.cli.worker_options import merge_container, merge_worker, parse_cpu, parse_memory, parse_pairs
 
     content = {} if file is None else read_mapping(file, "an experiment")
     source = _source(data, content, file)
@@ -104,6 +129,7 @@ def tune(
         "secrets": secret or [],
     }
     options["worker"] = merge_worker(content.pop("worker", None), worker) or None
+    options["container"] = merge_container(content.pop("container", None), container, context.meta.get(_COMMAND))
     budget = {"max_trials": trials, "max_seconds": seconds}
     fields = merge(content, options, ignore or [], parse_kinds(kind or []), budget)
     _check(fields)

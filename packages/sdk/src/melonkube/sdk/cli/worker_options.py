@@ -85,3 +85,30 @@ def merge_worker(file: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[name] = value
     return merged
+
+
+def merge_container(file: Any, image: str | None, command: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return the image and command of a trial: as a file says, over it what the command line says; None for neither.
+
+    Args:
+        file: ``container`` of an experiment file.
+        image: The image.
+        command: Program and arguments.
+
+    Raises:
+        CommandError: The file's part cannot be read, or one of image and command is missing.
+    """
+    if not isinstance(file, dict | None):
+        raise CommandError("container must be a mapping of names.", ExitCode.USAGE)
+    merged = dict(file or {})
+    if image is not None:
+        merged["image"] = image
+    if command is not None:
+        merged["command"] = list(command)
+    if not merged:
+        return None
+    if "image" not in merged:
+        raise CommandError("Say in which image the command runs: --container IMAGE.", ExitCode.USAGE)
+    if not merged.get("command"):
+        raise CommandError("Say what to run in the image, after --, such as: -- python train.py.", ExitCode.USAGE)
+    return merged

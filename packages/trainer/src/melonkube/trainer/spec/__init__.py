@@ -51,7 +51,7 @@ class TrainerSpec(Protocol):
 
     @property
     def implementation(self) -> str:
-        """``module:attribute`` of the class that trains, imported by workers alone."""
+        """``module:attribute`` of the class that trains, imported by workers alone; empty where none of ours does."""
 
     def default_space(self, rows: int, features: int, task: Task) -> SearchSpace:
         """Return where a search begins for a table of so many training rows and features."""

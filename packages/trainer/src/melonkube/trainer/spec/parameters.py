@@ -100,15 +100,20 @@ def space_faults(
         if detail is not None:
             pointer = "/search_space/" + name.replace("~", "~0").replace("/", "~1")
             faults.append(ProblemItem(pointer=pointer, code=code, detail=f"{name} {detail}."))
-    if not faults and all(isinstance(parameter, FixedParameter) for parameter in space.values()):
-        faults.append(
-            ProblemItem(
-                pointer="/search_space",
-                code=ErrorCode.SEARCH_SPACE_INVALID,
-                detail="The search space has nothing to search; give at least one parameter a range or choices.",
-            )
+    return faults or nothing_to_search(space)
+
+
+def nothing_to_search(space: SearchSpace) -> list[ProblemItem]:
+    """Return the fault of a space in which nothing varies, none if something does."""
+    if not all(isinstance(parameter, FixedParameter) for parameter in space.values()):
+        return []
+    return [
+        ProblemItem(
+            pointer="/search_space",
+            code=ErrorCode.SEARCH_SPACE_INVALID,
+            detail="The search space has nothing to search; give at least one parameter a range or choices.",
         )
-    return faults
+    ]
 
 
 def _parameter_fault(parameter: Parameter, spec: ParameterSpec) -> str | None:

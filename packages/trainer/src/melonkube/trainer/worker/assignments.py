@@ -4,12 +4,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Literal
 
 from melonkube.contracts.experiments import Cause
-from melonkube.contracts.models import MANIFEST_NAME, TAG_CODE_VERSION, TAG_EXPERIMENT_NAME, TAG_SEED
-from melonkube.contracts.runs import RunCreate, RunFinish, RunState
+from melonkube.contracts.models import MANIFEST_NAME
+from melonkube.contracts.runs import RunFinish, RunState
 from melonkube.contracts.worker import (
     CompleteRequest,
     EvaluationAssignment,
@@ -27,6 +26,7 @@ from melonkube.trainer.worker.http import Abandoned, Patience, Refused, TokenRef
 from melonkube.trainer.worker.lease import Heartbeat, Lease
 from melonkube.trainer.worker.recorder import Recorder
 from melonkube.trainer.worker.registry import RegistryFiles
+from melonkube.trainer.worker.run import run_of
 from melonkube.trainer.worker.trial import End, TrialControl
 from melonkube.trainer.worker.tuner import TunerCalls
 
@@ -80,7 +80,7 @@ class Assignments:
             lease: The lease it is held by.
             last: Whether the worker takes no further one.
         """
-        self._recorder.begin(self._run_of(trial))
+        self._recorder.begin(run_of(self._setup, trial))
         log.info("trial begins", extra={"trial": trial.number, "attempt": trial.attempt, "params": trial.params})
         return self._guarded(lease, last, lambda: self._train(trial, lease, last))
 
@@ -98,24 +98,6 @@ class Assignments:
             return self._fail(lease, last, Cause.OUT_OF_MEMORY, _reason(error))
         except Exception as error:
             return self._fail(lease, last, Cause.CODE_ERROR, _reason(error), error)
-
-    def _run_of(self, trial: TrialAssignment) -> RunCreate:
-        setup = self._setup
-        return RunCreate(
-            id=trial.run_id,
-            name=f"Trial {trial.number}" + (f", attempt {trial.attempt}" if trial.attempt > 1 else ""),
-            experiment_id=setup.experiment_id,
-            trial_id=trial.trial_id,
-            trial_number=trial.number,
-            attempt=trial.attempt,
-            dataset_id=setup.dataset_id,
-            params=trial.params,
-            tags={
-                TAG_EXPERIMENT_NAME: setup.experiment_name,
-                TAG_SEED: str(setup.seed),
-                TAG_CODE_VERSION: f"melonkube-trainer {version('melonkube-trainer')}",
-            },
-        )
 
     def _prepared(self) -> Trainer:
         if self._trainer is None:

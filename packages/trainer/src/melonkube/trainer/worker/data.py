@@ -9,20 +9,23 @@ import pyarrow.parquet as pq
 
 from melonkube.contracts.worker import WorkerSetup
 from melonkube.tabular.split import read_split
-from melonkube.trainer.protocol import Job, Trainer
+from melonkube.trainer.protocol import Job, Trainer, TrainingError
 from melonkube.trainer.spec import find_spec
 from melonkube.trainer.worker.registry import RegistryFiles
 
 
-def make_trainer(setup: WorkerSetup, files: RegistryFiles) -> Trainer:
-    """Return the experiment's trainer, its data loaded and prepared.
+def make_trainer(setup: WorkerSetup, files: RegistryFiles, trainer: str | None = None) -> Trainer:
+    """Return the experiment's trainer, or the one of that name, its data loaded and prepared.
 
     Raises:
         UnknownTrainer: It is not installed here.
         TrainingError: The data cannot be trained on.
         WorkerError: The data cannot be had.
     """
-    module, _, attribute = find_spec(setup.trainer).implementation.partition(":")
+    trainer_name = trainer or setup.trainer
+    module, _, attribute = find_spec(trainer_name).implementation.partition(":")
+    if not module:
+        raise TrainingError(f"A worker of ours cannot train {trainer_name!r}: its trials run in an image of their own.")
     implementation: Any = getattr(import_module(module), attribute)
     pa.set_cpu_count(setup.threads)
     with files.artifact(setup.split_run_id, setup.split_path, setup.split_sha256) as file:
@@ -32,7 +35,7 @@ def make_trainer(setup: WorkerSetup, files: RegistryFiles) -> Trainer:
         with files.dataset(setup.dataset_id, setup.parquet_sha256) as file:
             return pq.read_table(file, columns=list(columns), use_threads=setup.threads > 1)
 
-    trainer: Trainer = implementation.prepare(
+    made: Trainer = implementation.prepare(
         Job(
             task=setup.task,
             metric=setup.metric,
@@ -47,4 +50,4 @@ def make_trainer(setup: WorkerSetup, files: RegistryFiles) -> Trainer:
             read=read,
         )
     )
-    return trainer
+    return made

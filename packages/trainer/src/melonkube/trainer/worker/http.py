@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -147,7 +147,7 @@ class Api:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         wait_seconds: float = 0.0,
     ) -> httpx.Response:
@@ -156,7 +156,7 @@ class Api:
         Args:
             method: HTTP method.
             path: Path and query.
-            content: The body; JSON unless ``headers`` say otherwise.
+            content: The body, whole or in pieces; JSON unless ``headers`` say otherwise.
             headers: Beside token and request id.
             wait_seconds: How long the answer may take longer than usual.
 

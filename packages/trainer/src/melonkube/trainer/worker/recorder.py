@@ -33,20 +33,33 @@ _FORM_FILES = 100
 Send = Callable[[str, str, bytes, Mapping[str, str]], object]
 """Sends method, path, body and headers; raises when it did not arrive."""
 
-_TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+_TYPES = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".log": "text/plain; charset=utf-8",
+    ".md": "text/markdown",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
 
 
 class RunWriter:
-    """What is to be written of one run. Thread-safe; sending is done by one thread at a time."""
+    """What is to be written of one run. Thread-safe; sending is done by one thread at a time.
 
-    def __init__(self, create: RunCreate) -> None:
+    Args:
+        create: The run.
+        first_line: Number of the first line of :meth:`add_line`.
+    """
+
+    def __init__(self, create: RunCreate, first_line: int = 0) -> None:
         self._path = f"/api/v1/runs/{create.id}"
         self._create: RunCreate | None = create
         self._buffer = threading.Lock()
         self.sending = threading.Lock()
         self._points: list[MetricPoint] = []
         self._lines: list[LogLine] = []
-        self._next_line = 0
+        self._next_line = first_line
         self._files: dict[str, bytes] = {}
 
     def add_point(self, name: str, step: int, value: float, at: datetime) -> None:
@@ -56,12 +69,14 @@ class RunWriter:
 
     def add_line(self, at: datetime, level: Level, message: str) -> None:
         """Add a line to the log; of a long one the end is kept, where a traceback says what happened."""
-        if len(message) > MAX_MESSAGE:
-            message = "... " + message[4 - MAX_MESSAGE :]
-        message = message.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
         with self._buffer:
-            self._lines.append(LogLine(seq=self._next_line, at=at, level=level, message=message))
+            self._lines.append(LogLine(seq=self._next_line, at=at, level=level, message=_storable(message)))
             self._next_line += 1
+
+    def add_numbered_line(self, number: int, at: datetime, message: str) -> None:
+        """Add a line whose number is known, so that it is there once however often it is added."""
+        with self._buffer:
+            self._lines.append(LogLine(seq=number, at=at, level="info", message=_storable(message)))
 
     def add_files(self, files: Mapping[str, bytes]) -> None:
         """Add files of the bundle."""
@@ -110,12 +125,12 @@ class RunWriter:
         contents = {name: self._files[name] for name in names}
         if len(names) == 1:
             [(name, body)] = contents.items()
-            method, path, kind = "PUT", f"{self._path}/artifacts/{BUNDLE_PATH}/{name}", _type_of(name)
+            method, path, kind = "PUT", f"{self._path}/artifacts/{BUNDLE_PATH}/{name}", type_of(name)
         else:
             form = httpx.Request(
                 "POST",
                 "http://registry",
-                files=[(f"{BUNDLE_PATH}/{name}", (name, body, _type_of(name))) for name, body in contents.items()],
+                files=[(f"{BUNDLE_PATH}/{name}", (name, body, type_of(name))) for name, body in contents.items()],
             )
             method, path, body, kind = "POST", f"{self._path}/artifacts", form.read(), form.headers["Content-Type"]
         send(method, path, body, {"X-Content-SHA256": hashlib.sha256(body).hexdigest(), "Content-Type": kind})
@@ -128,7 +143,14 @@ class RunWriter:
         send("POST", f"{self._path}/finish", finish.model_dump_json().encode(), {})
 
 
-def _type_of(name: str) -> str:
+def _storable(message: str) -> str:
+    if len(message) > MAX_MESSAGE:
+        message = "... " + message[4 - MAX_MESSAGE :]
+    return message.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def type_of(name: str) -> str:
+    """Return the content type of a file, by its ending."""
     return _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
 
 
@@ -171,18 +193,22 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def begin(self, create: RunCreate) -> None:
-        """Write the run ``create`` from now on; it is made in the background."""
+    def begin(self, create: RunCreate, first_line: int = 0) -> None:
+        """Write the run ``create`` from now on, log lines from this number on; it is made in the background."""
         with self._changed:
-            self._writer = RunWriter(create)
+            self._writer = RunWriter(create, first_line)
             self._due = time.monotonic()
             self._failures = 0
             self._settling = False
-            self._changed.notify()
+            self._changed.notify_all()
 
     def write_log(self, at: datetime, level: Level, message: str) -> None:
         """Add a line to the log of the run at hand, if there is one."""
         self._write(lambda writer: writer.add_line(at, level, message))
+
+    def write_numbered_line(self, number: int, at: datetime, message: str) -> None:
+        """Add a line with a number of its own to the log of the run at hand, if there is one."""
+        self._write(lambda writer: writer.add_numbered_line(number, at, message))
 
     def write_point(self, name: str, step: int, value: float, at: datetime) -> None:
         """Add a value to a series of the run at hand, if there is one."""
@@ -196,12 +222,17 @@ class Recorder:
         with self._changed:
             if self._writer is not None:
                 add(self._writer)
-                self._changed.notify()
+                self._changed.notify_all()
 
     def settle(self) -> None:
         """Send nothing more in the background: :meth:`finish` is near, and sends all at once."""
         with self._changed:
             self._settling = True
+
+    def flush(self, seconds: float) -> bool:
+        """Wait for all that was written so far to be sent; return whether it was, within ``seconds``."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._writer is None or not self._writer.waiting, seconds)
 
     def finish(self, finish: RunFinish, patience: Patience) -> None:
         """Send all that waits, then end the run at hand.
@@ -231,14 +262,14 @@ class Recorder:
         """Write nothing more of the run at hand."""
         with self._changed:
             self._writer = None
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self, seconds: float) -> bool:
         """End the thread; return whether it ended within ``seconds``, which a call under way may prevent."""
         with self._changed:
             self._closing = True
             self._writer = None
-            self._changed.notify()
+            self._changed.notify_all()
         self._pool.shutdown(wait=False)
         self._thread.join(seconds)
         return not self._thread.is_alive()
@@ -287,3 +318,4 @@ class Recorder:
             self._failures = 0
         with self._changed:
             self._due = time.monotonic() + delay
+            self._changed.notify_all()

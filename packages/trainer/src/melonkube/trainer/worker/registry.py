@@ -42,6 +42,11 @@ class RegistryFiles:
         """Return an artifact whose hash is known, open for reading; see :meth:`dataset`."""
         return self._by_hash(f"/api/v1/runs/{run_id}/artifacts/{quote(path)}", sha256)
 
+    def manifest(self, run_id: str) -> BundleManifest:
+        """Return the manifest of a run's bundle; see :meth:`bundle`."""
+        said = self._api.call("GET", f"{_folder(run_id)}/{MANIFEST_NAME}", self._patience()).content
+        return BundleManifest.model_validate_json(said)
+
     def bundle(self, run_id: str) -> dict[str, bytes]:
         """Return the files of a run's bundle, each checked against the manifest, the manifest left out.
 
@@ -52,13 +57,10 @@ class RegistryFiles:
             Abandoned: There is no point in trying further.
         """
         patience = self._patience()
-        folder = f"/api/v1/runs/{run_id}/artifacts/{BUNDLE_PATH}"
-        manifest = BundleManifest.model_validate_json(
-            self._api.call("GET", f"{folder}/{MANIFEST_NAME}", patience).content
-        )
+        manifest = self.manifest(run_id)
         files = {}
         for name in manifest.files:
-            files[name] = self._api.call("GET", f"{folder}/{quote(name)}", patience).content
+            files[name] = self._api.call("GET", f"{_folder(run_id)}/{quote(name)}", patience).content
             check_file(manifest, name, files[name])
         return files
 
@@ -84,3 +86,7 @@ class RegistryFiles:
                 patience.check()
                 file.write(chunk)
             return answer
+
+
+def _folder(run_id: str) -> str:
+    return f"/api/v1/runs/{run_id}/artifacts/{BUNDLE_PATH}"

@@ -9,13 +9,15 @@ from melonkube.contracts.worker import (
     FinishAnswer,
     LeaseAnswer,
     LeaseRequest,
+    RenewAnswer,
+    RenewRequest,
     WorkerSetup,
 )
 from melonkube.trainer.worker.http import Api, Patience, Token
 
 
 class TunerCalls:
-    """The tuner's calls but for the heartbeat. Used by one thread.
+    """The tuner's calls; a heartbeat makes its own. Used by one thread.
 
     Each raises ``Refused`` when the tuner will not have it, ``TokenRefused`` when it did not take the token, and
     ``Abandoned`` when patience ended.
@@ -27,7 +29,8 @@ class TunerCalls:
 
     def __init__(self, api: Api, token: Token) -> None:
         self._api = api
-        self._token = token
+        self.token = token
+        """The newest."""
 
     def setup(self, patience: Patience) -> WorkerSetup:
         """Return what holds for all trials."""
@@ -36,7 +39,13 @@ class TunerCalls:
     def lease(self, request: LeaseRequest, patience: Patience) -> LeaseAnswer:
         """Ask for work."""
         answer = LeaseAnswer.model_validate_json(self._post("lease", request, request.wait_seconds, patience))
-        self._token.replace(answer.token)
+        self.token.replace(answer.token)
+        return answer
+
+    def renew(self, run_id: str, request: RenewRequest, patience: Patience) -> RenewAnswer:
+        """Renew a lease once, beside the heartbeat."""
+        answer = RenewAnswer.model_validate_json(self._post(f"leases/{run_id}/renew", request, 0.0, patience))
+        self.token.replace(answer.token)
         return answer
 
     def complete(self, run_id: str, request: CompleteRequest, patience: Patience) -> FinishAnswer:
@@ -53,7 +62,7 @@ class TunerCalls:
 
     def _finish(self, path: str, request: BaseModel, wait_seconds: float, patience: Patience) -> FinishAnswer:
         answer = FinishAnswer.model_validate_json(self._post(path, request, wait_seconds, patience))
-        self._token.replace(answer.next.token)
+        self.token.replace(answer.next.token)
         return answer
 
     def _post(self, path: str, request: BaseModel, wait_seconds: float, patience: Patience) -> bytes:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from melonkube.contracts.experiments import Cause
 from melonkube.contracts.worker import (
@@ -37,10 +38,12 @@ class Worker:
 
     Args:
         settings: What it was told.
+        make: Makes what does its assignments.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, make: Callable[..., Assignments] = Assignments) -> None:
         self._settings = settings
+        self._make = make
         self._token = Token(settings.token)
         self._tuner = Api(
             "tuner",
@@ -110,7 +113,7 @@ class Worker:
         settings = self._settings
         self._heartbeat = Heartbeat(self._tuner, self._token, settings.worker_id, setup.heartbeat_seconds, self._refuse)
         files = RegistryFiles(self._registry, Cache(settings.cache_dir, settings.cache_bytes), self._patience)
-        assignments = Assignments(
+        assignments = self._make(
             setup, settings.worker_id, self._calls, self._heartbeat, self.recorder, files, self._leaving.is_set
         )
         log.info("worker begins", extra={"experiment_id": setup.experiment_id, "experiment": setup.experiment_name})

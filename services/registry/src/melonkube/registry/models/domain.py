@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from melonkube.contracts.errors import ErrorCode
 from melonkube.contracts.models import (
+    FLAVORS,
     GOLDEN_NAME,
     INPUT_EXAMPLE_NAME,
-    LIGHTGBM_MODEL_NAME,
     MANIFEST_NAME,
     SIGNATURE_NAME,
     TAG_CODE_VERSION,
@@ -26,11 +26,6 @@ from melonkube.kit.errors import InvalidRequest
 from melonkube.registry.datasets.models import DatasetRow
 from melonkube.registry.runs.domain import UnsafeArtifact
 from melonkube.registry.runs.models import RunRow
-
-FLAVORS: Mapping[str, frozenset[str]] = {
-    "lightgbm": frozenset({LIGHTGBM_MODEL_NAME, SIGNATURE_NAME, GOLDEN_NAME, INPUT_EXAMPLE_NAME}),
-}
-"""Formats whose loading runs no code of the file's, and the files that each must have."""
 
 DOCUMENT_BYTES = 16 << 20
 """Largest JSON document of a bundle that is read into memory."""

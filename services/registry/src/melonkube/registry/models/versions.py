@@ -123,7 +123,9 @@ class VersionService:
             rows = await self._runs.artifacts(session, workspace_id, run_id, below=folder, limit=_FILES_AT_MOST)
         stored = {row.path.removeprefix(folder): FileFact(row.sha256, row.size_bytes) for row in rows}
         if MANIFEST_NAME not in stored:
-            raise NotABundle(f"The run has no {folder}{MANIFEST_NAME}; upload the model's bundle there.")
+            raise NotABundle(
+                f"The run left no model: it has no {folder}{MANIFEST_NAME}. Save its bundle there while it trains."
+            )
         manifest = await self._small(workspace_id, MANIFEST_NAME, stored[MANIFEST_NAME])
         return check_bundle(manifest, stored)
 

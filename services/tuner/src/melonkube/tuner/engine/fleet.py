@@ -314,6 +314,7 @@ class Fleet:
             trials=str(spec.trials_per_worker),
             request_id=spec.request_id,
             spec=spec.worker,
+            container=spec.container,
         )
         if not crew.workers:
             crew.since = time.monotonic()

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
+from melonkube.contracts.experiments import Cause, ExecutorInfo
 from melonkube.contracts.ids import new_id
+from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 from melonkube.kit.logs import get_logger
 from melonkube.tuner.executors.exits import explain, oom_kills
 from melonkube.tuner.executors.protocol import CannotStart, OnChange, OnExit, Plight, WorkerExit, WorkerOrder
@@ -89,8 +90,13 @@ class LocalExecutor:
         """Return what stands in a worker's way: a process is simply there."""
         return None
 
-    def refusal(self, spec: WorkerSpec) -> str | None:
+    def refusal(self, spec: WorkerSpec, container: ContainerSpec | None = None) -> str | None:
         """Return why a worker cannot be as asked: a process of this machine takes what it gets."""
+        if container is not None:
+            return (
+                "Workers are processes of this machine here: a trial in a container image needs Kubernetes. "
+                "Leave container out, or start MelonKube with the Kubernetes executor."
+            )
         asked = sorted(name for name in spec.model_fields_set if getattr(spec, name) and name != "env")
         if not asked:
             return None

@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
+from melonkube.contracts.experiments import Cause, ExecutorInfo
+from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
-    """A worker to be: ``trials`` is how many it may train, as text (``auto`` or a number)."""
+    """A worker to be: ``trials`` is how many it may train, as text (``auto`` or a number).
+
+    With a ``container`` it is one trial in an image of the user's.
+    """
 
     worker_id: str
     workspace_id: str
@@ -21,6 +25,7 @@ class WorkerOrder:
     trials: str
     request_id: str | None = None
     spec: WorkerSpec = field(default_factory=WorkerSpec)
+    container: ContainerSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,8 @@ class Executor(Protocol):
         """Return what stands in a worker's way, None if nothing is known to."""
         ...
 
-    def refusal(self, spec: WorkerSpec) -> str | None:
-        """Return why no worker could ever be as ``spec`` asks, a sentence; None if one could."""
+    def refusal(self, spec: WorkerSpec, container: ContainerSpec | None = None) -> str | None:
+        """Return why no worker could ever be as ``spec`` and ``container`` ask, a sentence; None if one could."""
         ...
 
     async def info(self) -> ExecutorInfo:

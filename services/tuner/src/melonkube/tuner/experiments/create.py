@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from melonkube.contracts.errors import ErrorCode, ProblemItem
 from melonkube.contracts.experiments import (
+    CONTAINER,
     DIRECTIONS,
     TASK_METRICS,
     Budget,
@@ -34,6 +35,7 @@ from melonkube.tuner.engine.ledger import Ledger, Ledgers
 from melonkube.tuner.events.bell import NEW, Bell
 from melonkube.tuner.executors.protocol import Executor
 from melonkube.tuner.experiments import repository
+from melonkube.tuner.experiments.containers import container_faults
 from melonkube.tuner.experiments.domain import resolve_budget
 from melonkube.tuner.experiments.draft import Draft, Drafter, Wish
 from melonkube.tuner.experiments.inference import choose_depth, choose_parallelism, default_stem, numbered, pointer
@@ -107,12 +109,13 @@ class ExperimentMaker:
         if known is not None:
             return known, False
         request = asked.request
-        refusal = self._executor.refusal(request.worker)
+        refusal = self._executor.refusal(request.worker, request.container)
         if refusal is not None:
+            place = pointer("worker" if request.container is None else "container")
             raise InvalidRequest(
                 refusal,
                 code=ErrorCode.UNSCHEDULABLE,
-                errors=[ProblemItem(pointer=pointer("worker"), code=ErrorCode.UNSCHEDULABLE, detail=refusal)],
+                errors=[ProblemItem(pointer=place, code=ErrorCode.UNSCHEDULABLE, detail=refusal)],
             )
         draft = await self._drafter.draft(
             asked.workspace_id,
@@ -121,10 +124,11 @@ class ExperimentMaker:
                 request.target,
                 request.task,
                 request.metric,
-                request.trainer,
+                request.trainer if request.container is None else CONTAINER,
                 request.algorithm,
                 request.search_space,
                 request.columns,
+                tuple(container_faults(request)),
             ),
         )
         seed = request.seed if request.seed is not None else randbelow(2**31)
@@ -189,9 +193,10 @@ class ExperimentMaker:
             parallelism=parallelism,
             depth=choose_depth(parallelism),
             trials_per_worker=request.trials_per_worker,
-            baseline_params=draft.trainer.baseline_params() if request.baseline else None,
+            baseline_params=(draft.trainer.baseline_params() or None) if request.baseline else None,
             budget=resolve_budget(request.budget),
             worker=request.worker,
+            container=request.container,
             run_id=new_id(),
             request_id=request_id.get(),
         )

@@ -29,6 +29,8 @@ class Wish:
     algorithm: str = "tpe"
     search_space: SearchSpace | None = None
     columns: dict[str, ColumnOverride] = field(default_factory=dict)
+    faults: tuple[ProblemItem, ...] = ()
+    """Those that were found without the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Drafter:
         dataset = await self._registry.dataset(workspace_id, wish.dataset_id)
         _check_ready(dataset)
         columns, faults = choose_columns(dataset.columns, wish.target, wish.columns)
+        faults = [*wish.faults, *faults]
         trainer = self._catalog.trainers.get(wish.trainer)
         if trainer is None:
             faults.append(_unknown("trainer", wish.trainer, list(self._catalog.trainers), ErrorCode.TRAINER_UNKNOWN))

@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from melonkube.contracts.base import Scalar
-from melonkube.contracts.experiments import Budget, Direction, Metric, SplitSummary, WorkerSpec
+from melonkube.contracts.experiments import Budget, Direction, Metric, SplitSummary
 from melonkube.contracts.ids import Id
 from melonkube.contracts.signature import Column, Task
 from melonkube.contracts.space import SearchSpace
+from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 
 SPLIT_PATH = "split.parquet"
 """Path of the row numbers among the artifacts of the experiment's own run."""
@@ -50,6 +51,7 @@ class ExperimentSpec(BaseModel):
     baseline_params: dict[str, Scalar] | None
     budget: Budget
     worker: WorkerSpec = WorkerSpec()
+    container: ContainerSpec | None = None
     run_id: Id
     request_id: str | None = None
     """Id of the request that made it, carried into its workers' logs."""

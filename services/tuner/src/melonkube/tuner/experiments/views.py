@@ -66,6 +66,7 @@ def experiment_view(row: ExperimentRow, spec: ExperimentSpec, now: datetime) -> 
         baseline=_result(row.baseline),
         budget=spec.budget,
         worker=spec.worker,
+        container=spec.container,
         trials=TrialCounts(
             total=spec.budget.max_trials,
             completed=row.completed,

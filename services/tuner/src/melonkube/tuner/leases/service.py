@@ -98,6 +98,7 @@ class LeaseService:
         tokens: TokenIssuer,
         settings: LeaseSettings,
         metrics: TunerMetrics,
+        artifact_bytes: int,
     ) -> None:
         self._db = db
         self._ledgers = ledgers
@@ -106,6 +107,7 @@ class LeaseService:
         self._tokens = tokens
         self._settings = settings
         self._metrics = metrics
+        self._artifact_bytes = artifact_bytes
         self._closed = False
 
     def close(self) -> None:
@@ -148,6 +150,8 @@ class LeaseService:
             split_sha256=spec.split_sha256,
             seed=spec.seed,
             fixed=spec.fixed,
+            container=spec.container,
+            artifact_bytes=self._artifact_bytes,
             heartbeat_seconds=self._settings.heartbeat_seconds,
             lease_seconds=self._settings.seconds,
         )
@@ -208,7 +212,7 @@ class LeaseService:
             if fresh:
                 if lease.trial_id is not None:
                     raise InvalidRequest("This lease is for a trial: send its result to /complete.")
-                await settle.scored(ledger, lease, request.values)
+                await settle.scored(ledger, lease, request.values, request.reason)
             accepted = lease.accepted and lease.worker_id == request.worker_id
             offer = await self._following(ledger, request, fresh=fresh)
         return await self._finish(caller, request.worker_id, request.wait_seconds, accepted, offer)

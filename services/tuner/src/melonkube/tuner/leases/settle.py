@@ -81,8 +81,10 @@ async def lose(ledger: Ledger, lease: LeaseRow, trial: TrialRow | None, cause: C
     await conclude(ledger)
 
 
-async def scored(ledger: Ledger, lease: LeaseRow, values: dict[str, dict[str, float]]) -> None:
-    """Take the scores on the holdout, and end the experiment."""
+async def scored(
+    ledger: Ledger, lease: LeaseRow, values: dict[str, dict[str, float]], reason: str | None = None
+) -> None:
+    """Take the scores on the holdout, and end the experiment; ``reason`` says why the winner has none."""
     close(ledger, lease, TrialState.COMPLETED)
     lease.accepted = True
     row = ledger.row
@@ -94,7 +96,7 @@ async def scored(ledger: Ledger, lease: LeaseRow, values: dict[str, dict[str, fl
     if row.baseline is not None:
         row.baseline = {**row.baseline, "holdout_value": baseline}
     if best is None:
-        _warn(ledger, f"The winner's score on the holdout has no {metric}.")
+        _warn(ledger, reason or f"The winner's score on the holdout has no {metric}.")
     await _finish(ledger)
 
 

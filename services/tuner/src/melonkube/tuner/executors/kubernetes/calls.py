@@ -82,11 +82,11 @@ class WorkerCalls:
         """Drop the Secrets that were made here."""
         await asyncio.gather(*(self.forget(each) for each in list(self._tokens)))
 
-    async def tail(self, pod: Object) -> list[str]:
-        """Return the last lines a worker wrote; none where they cannot be had any more."""
+    async def tail(self, pod: Object, container: str) -> list[str]:
+        """Return the last lines a container of a worker wrote; none where they cannot be had any more."""
         path = f"{self.path('pods')}/{pod['metadata']['name']}/log"
         try:
-            said = await self.api.text(path, {"tailLines": str(TAIL_LINES), "container": manifests.CONTAINER})
+            said = await self.api.text(path, {"tailLines": str(TAIL_LINES), "container": container})
         except ApiFailed as error:
             log.info("the last lines cannot be read", pod=pod["metadata"]["name"], reason=str(error))
             return []

@@ -8,6 +8,7 @@ from typing import Any
 
 from melonkube.contracts.experiments import Cause
 from melonkube.tuner.executors.exits import explain
+from melonkube.tuner.executors.kubernetes.container_pod import PROBE, SIDECAR
 from melonkube.tuner.executors.kubernetes.manifests import CONTAINER, Object
 
 _IMAGE = frozenset(
@@ -42,6 +43,8 @@ _REASONS = {
     "UnexpectedAdmissionError": (Cause.PREEMPTED, "Its node would not have it"),
 }
 _SIGNALS_FROM = 128
+COMMAND_KILLED = "The command was killed (SIGKILL)."
+"""What the script of a trial in a container leaves as its last word, where not it but its command was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,9 @@ def end(pod: Object, tail: list[str]) -> End:
     if terminated is None:
         if pod["metadata"].get("deletionTimestamp") or not ended(pod):
             return End(Cause.WORKER_KILLED, "The worker's pod was deleted from outside.")
+        broken = _broken(pod)
+        if broken is not None:
+            return _broken_end(pod, *broken, tail)
         return End(Cause.WORKER_KILLED, _with("The worker's pod ended.", status.get("message")))
     code = int(terminated.get("exitCode", 0))
     if code == 0:
@@ -124,8 +130,46 @@ def end(pod: Object, tail: list[str]) -> End:
         return End(Cause.WORKER_KILLED, "The worker's pod was deleted from outside.")
     if terminated.get("reason") in ("StartError", "ContainerCannotRun"):
         return End(Cause.CODE_ERROR, f"The worker's container cannot run: {terminated.get('message', '')}")
+    if str(terminated.get("message", "")).startswith(COMMAND_KILLED):
+        return End(Cause.CODE_ERROR, COMMAND_KILLED)
+    return _told(code, tail)
+
+
+def _told(code: int, tail: list[str]) -> End:
     returncode = _SIGNALS_FROM - code if code > _SIGNALS_FROM else code
     return End(*explain(returncode, tail, oom_killed=False))
+
+
+def _broken(pod: Object) -> tuple[str, Object] | None:
+    """Return the container that should have ended in order before the worker's began, and how it ended."""
+    for container in pod.get("status", {}).get("initContainerStatuses", []):
+        terminated = container.get("state", {}).get("terminated")
+        if container.get("name") != SIDECAR and terminated is not None and int(terminated.get("exitCode", 0)):
+            return str(container.get("name")), terminated
+    return None
+
+
+def _broken_end(pod: Object, name: str, terminated: Object, tail: list[str]) -> End:
+    if terminated.get("reason") == "OOMKilled":
+        return End(Cause.OUT_OF_MEMORY, f"There was not enough memory to begin the trial ({name}).")
+    if name == PROBE:
+        said = str(terminated.get("message", "")).strip()
+        return End(
+            Cause.CODE_ERROR,
+            f"The image {_image(pod)} cannot run /bin/sh, which a trial in a container needs. {said}".strip(),
+        )
+    return _told(int(terminated["exitCode"]), tail)
+
+
+def speaker(pod: Object) -> str | None:
+    """Return the container whose log tells how a pod ended, None where none has run."""
+    broken = _broken(pod)
+    if broken is not None:
+        return broken[0]
+    if _terminated(pod) is None:
+        return None
+    first = pod["spec"].get("initContainers", [])
+    return SIDECAR if any(each.get("name") == SIDECAR for each in first) else CONTAINER
 
 
 def exit_code(pod: Object) -> int | None:

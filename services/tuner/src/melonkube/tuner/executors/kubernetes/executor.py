@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from melonkube.contracts.experiments import Cause, ExecutorInfo, WorkerSpec
+from melonkube.contracts.experiments import Cause, ExecutorInfo
+from melonkube.contracts.workload import ContainerSpec, WorkerSpec
 from melonkube.kit.logs import get_logger
 from melonkube.tuner.executors.kubernetes import causes, manifests, nodes
 from melonkube.tuner.executors.kubernetes.api import ApiFailed, KubeApi
@@ -166,11 +167,11 @@ class KubernetesExecutor:
         found = causes.obstacle(worker.pod)
         return None if found is None else Plight(found.cause, found.reason)
 
-    def refusal(self, spec: WorkerSpec) -> str | None:
+    def refusal(self, spec: WorkerSpec, container: ContainerSpec | None = None) -> str | None:
         """Return why no worker could ever run as asked, None if one could or it cannot be known."""
         if self._own.autoscaled or self._nodes is None or self._nodes.forbidden or not self._nodes.synced.is_set():
             return None
-        return nodes.misfit(self._own, spec, list(self._nodes.objects.values()))
+        return nodes.misfit(self._own, spec, list(self._nodes.objects.values()), beside=container is not None)
 
     async def info(self) -> ExecutorInfo:
         """Return what runs where."""
@@ -320,8 +321,8 @@ class KubernetesExecutor:
         tail: list[str] = []
         found = causes.End(Cause.WORKER_KILLED, "The worker's Job was deleted from outside.")
         if worker.pod is not None:
-            if causes.exit_code(worker.pod) is not None:
-                tail = await self._cluster.tail(worker.pod)
+            speaker = causes.speaker(worker.pod)
+            tail = [] if speaker is None else await self._cluster.tail(worker.pod, speaker)
             found = causes.end(worker.pod, tail)
         cause, reason = found.cause, found.reason
         if worker.asked_to_end and cause in _OUTSIDE:

@@ -2,9 +2,11 @@
 
 import math
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
-from melonkube.contracts.experiments import Toleration, WorkerSpec
+from melonkube.contracts.workload import Toleration, WorkerSpec
+from melonkube.tuner.executors.kubernetes import container_pod
 from melonkube.tuner.executors.protocol import WorkerOrder
 from melonkube.tuner.settings import KubernetesSettings
 
@@ -152,29 +154,46 @@ def _pod(settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str,
         **({"imagePullSecrets": pull} if pull else {}),
         **({"nodeSelector": selected} if selected else {}),
         **({"priorityClassName": priority} if priority else {}),
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": spec.image or settings.image,
-                "imagePullPolicy": settings.image_pull_policy,
-                "command": settings.command,
-                "env": _environment(settings, order, addresses),
-                "envFrom": [{"secretRef": {"name": name}} for name in spec.secrets],
-                "resources": resources(settings, spec),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "terminationMessagePolicy": "FallbackToLogsOnError",
-                "volumeMounts": [{"name": "cache", "mountPath": "/cache"}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
-            }
-        ],
-        "volumes": [
+        **_containers(settings, order, addresses),
+    }
+
+
+def _containers(settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str, str]) -> Object:
+    """Return a pod's containers and volumes: our worker alone, or an image of the user's with ours beside it."""
+    spec, container = order.spec, order.container
+    ours = {
+        "name": CONTAINER,
+        "image": spec.image or settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": settings.command,
+        "env": _environment(settings, order, addresses, "/cache"),
+        "envFrom": [{"secretRef": {"name": name}} for name in spec.secrets],
+        "resources": resources(settings, spec),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    if container is None:
+        volumes = [
             {"name": "cache", "emptyDir": {"sizeLimit": str(settings.cache_bytes)}},
             {"name": "tmp", "emptyDir": {"sizeLimit": str(_TMP_BYTES)}},
-        ],
+        ]
+        return {"containers": [ours], "volumes": volumes}
+    # Variables and secrets are for the user's container; a larger memory is for preparing the data, too.
+    plain = spec.model_copy(update={"env": {}, "secrets": [], "gpu": None, "cpu": None})
+    memory = max(spec.memory_bytes or 0, settings.memory_bytes)
+    ours |= {
+        "env": _environment(settings, replace(order, spec=plain), addresses, f"{container_pod.OWN}/cache"),
+        "envFrom": [],
+        "resources": resources(settings, plain.model_copy(update={"memory_bytes": memory})),
     }
+    first, theirs = container_pod.containers(container, spec, ours, resources(settings, spec), USER)
+    volumes = container_pod.volumes(settings.cache_bytes, _TMP_BYTES)
+    return {"initContainers": first, "containers": [theirs], "volumes": volumes}
 
 
 def resources(settings: KubernetesSettings, spec: WorkerSpec) -> Object:
@@ -185,13 +204,15 @@ def resources(settings: KubernetesSettings, spec: WorkerSpec) -> Object:
     return {"requests": {"cpu": cpu, "memory": memory, **gpu}, "limits": {"memory": memory, **gpu}}
 
 
-def _environment(settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str, str]) -> list[Object]:
+def _environment(
+    settings: KubernetesSettings, order: WorkerOrder, addresses: tuple[str, str], cache: str
+) -> list[Object]:
     tuner, registry = addresses
     ours = {
         "MELON_WORKER_ID": order.worker_id,
         "MELON_TUNER_URL": tuner,
         "MELON_REGISTRY_URL": registry,
-        "MELON_CACHE_DIR": "/cache",
+        "MELON_CACHE_DIR": cache,
         "MELON_CACHE_BYTES": str(settings.cache_bytes // 2),
         "MELON_WORKER_TRIALS": order.trials,
         "MELON_WORKER_SILENCE_SECONDS": str(settings.silence_seconds),

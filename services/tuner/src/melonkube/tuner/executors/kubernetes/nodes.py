@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from melonkube.contracts.experiments import NodeInfo, WorkerSpec
+from melonkube.contracts.experiments import NodeInfo
+from melonkube.contracts.workload import WorkerSpec
 from melonkube.tuner.executors.kubernetes.causes import ended
+from melonkube.tuner.executors.kubernetes.container_pod import SIDECAR_ASKS
 from melonkube.tuner.executors.kubernetes.manifests import Object
 from melonkube.tuner.settings import KubernetesSettings
 
@@ -72,21 +74,35 @@ def _asked(pod: Object, name: str) -> float:
         return quantity(container.get("resources", {}).get("requests", {}).get(name, 0))
 
     spec = pod.get("spec", {})
-    running = sum(of(each) for each in spec.get("containers", []))
-    first = max((of(each) for each in spec.get("initContainers", [])), default=0.0)
-    return max(running, first)
+    running, most = sum(of(each) for each in spec.get("containers", [])), 0.0
+    beside = 0.0  # sidecars that have begun by then
+    for each in spec.get("initContainers", []):
+        most = max(most, beside + of(each))
+        if each.get("restartPolicy") == "Always":
+            beside += of(each)
+    return max(running + beside, most)
 
 
-def misfit(settings: KubernetesSettings, spec: WorkerSpec, nodes: list[Object]) -> str | None:
-    """Return why no node could ever take a worker, empty as it may be; None if one could."""
+def misfit(settings: KubernetesSettings, spec: WorkerSpec, nodes: list[Object], *, beside: bool = False) -> str | None:
+    """Return why no node could ever take a worker, empty as it may be; None if one could.
+
+    Args:
+        settings: The installation's.
+        spec: What the worker asks for.
+        nodes: All there are.
+        beside: Whether a container of ours runs beside the worker's.
+    """
     wanted = {**settings.node_selector, **spec.node_selector}
     chosen = [each for each in nodes if wanted.items() <= each["metadata"].get("labels", {}).items()]
     if not chosen:
         labels = ", ".join(f"{name}={value}" for name, value in sorted(wanted.items()))
         return f"No node of the cluster has the labels {labels}." if wanted else "The cluster has no nodes."
     need = {
-        "cpu": (spec.cpu or settings.cpu, "cores"),
-        "memory": (float(spec.memory_bytes or settings.memory_bytes), "bytes of memory"),
+        "cpu": ((spec.cpu or settings.cpu) + (quantity(SIDECAR_ASKS["cpu"]) if beside else 0), "cores"),
+        "memory": (
+            (spec.memory_bytes or settings.memory_bytes) + (quantity(SIDECAR_ASKS["memory"]) if beside else 0.0),
+            "bytes of memory",
+        ),
         settings.gpu_resource: (float(spec.gpu or 0), "GPUs"),
     }
     for node in chosen:
