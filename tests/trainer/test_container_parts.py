@@ -97,7 +97,8 @@ def test_lines_come_whole_however_they_are_written(
 ) -> None:
     folder = tmp_path_factory.mktemp("tail")
     content = b"\n".join(lines) + (b"\n" if ended and lines else b"")
-    tail, read = Tail(folder, "said"), []
+    tail = Tail(folder, "said")
+    read: list[str] = []
     with (folder / "said").open("ab", buffering=0) as file:
         rest = content
         for cut in cuts:
