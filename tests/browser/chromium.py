@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "test-artifacts"
 EXECUTABLE = "/usr/bin/chromium"
+expect.set_options(timeout=20_000)  # a machine that is busy with other tests draws late
 # Without these Chromium calls on its maker's hosts at every start.
 ARGUMENTS = [
     "--disable-quic",

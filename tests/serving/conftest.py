@@ -105,7 +105,14 @@ def settings(tmp_path: Path, token_settings: TokenSettings) -> Settings:
         database_url=None,
         tokens=token_settings,
         # Waits that a test would have to sit out are short; the periodic work is called by the tests themselves.
-        converge={"retry_seconds": 0.01, "max_retry_seconds": 0.05, "resync_seconds": 3600, "restore_seconds": 5},
+        converge={
+            "retry_seconds": 0.01,
+            "max_retry_seconds": 0.05,
+            "resync_seconds": 3600,
+            "restore_seconds": 5,
+            "wait_seconds": 0.5,
+            "poll_seconds": 2,
+        },
     )
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from melonkube.trainer.container import places as at
 from melonkube.trainer.container import render
 from tests.trainer.conftest import MakeStandIn
 from tests.trainer.pod import Pod
-from tests.trainer.stand_in import Problem, StandIn
+from tests.trainer.stand_in import PATIENCE, Problem, StandIn
 
 SHELLS = [shell for shell in (("/bin/sh",), ("bash", "--posix"), ("busybox", "sh")) if shutil.which(shell[0])]
 LONG = "echo begun; while :; do sleep 0.05; done"
@@ -339,8 +340,10 @@ def test_a_link_in_place_of_what_is_read(make_place: Callable[..., StandIn], mak
     pod = make_pod(place)
     assert pod.prepare() == 0
     pod.start_main()
-    until = pod.places.run / at.EXIT
-    place.until(lambda: until.exists() or place.changed.wait(0.05))
+    until = time.monotonic() + PATIENCE
+    while not (pod.places.run / at.EXIT).exists():
+        assert time.monotonic() < until, "the command does not end"
+        time.sleep(0.02)
     pod.start_sidecar()
     assert pod.end() == 0
     assert place.completed == []
