@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,10 @@ from benchmarks.tables import make_table
 from melonkube.contracts.experiments import Toleration, WorkerSpec
 from melonkube.contracts.ids import new_id
 from melonkube.kit.logs import configure_logs
+from melonkube.kit.settings import TokenSettings
+from melonkube.kit.tokens import TokenKey
 from melonkube.suite.embedded import Suite
+from melonkube.tuner.app import create_app
 from melonkube.tuner.executors.kubernetes.api import KubeApi
 from melonkube.tuner.executors.kubernetes.executor import KubernetesExecutor
 from melonkube.tuner.executors.protocol import WorkerExit, WorkerOrder
@@ -187,6 +190,18 @@ async def many(settings: Settings, count: int, spec: WorkerSpec, *, run: bool) -
     return executor
 
 
+async def in_a_tuner(work: Coroutine[Any, Any, Counting]) -> None:
+    """Do the work in a process in which a whole tuner runs, so that its memory is a tuner's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        TokenKey.load_or_create(folder / "key.pem")
+        own = Settings(data_dir=folder, database_url=None, workers=0, tokens=TokenSettings(key_file=folder / "key.pem"))
+        app = create_app(own)
+        async with app.router.lifespan_context(app):
+            print(f"a tuner without pods holds {psutil.Process().memory_info().rss / 2**20:.0f} MiB", flush=True)
+            await work
+
+
 def settings_for(space: str) -> Settings:
     """Return the settings of an executor in a namespace."""
     own = KubernetesSettings(namespace=space, image="busybox", cpu=0.1, memory_bytes=64 << 20, end_with_tuner=True)
@@ -213,7 +228,7 @@ def main() -> None:
                 node_selector={"melonkube.io/fake": "true"},
                 tolerations=[Toleration(key="melonkube.io/fake", operator="Exists")],
             )
-            asyncio.run(many(settings_for(space), 1000, fake, run=True))
+            asyncio.run(in_a_tuner(many(settings_for(space), 1000, fake, run=True)))
     if "warm" in chosen.what:
         warm(chosen.advertise_address, chosen.image, chosen.node, chosen.trials)
 
