@@ -84,7 +84,7 @@ class Caller:
             try:
                 return await self._reach(call, ())
             except CONNECTION_LOST as error:
-                if isinstance(error, CONNECT_FAILED):
+                if not _broke_off(error):
                     raise
                 self._replicas[call.service].set_aside(call.tried[-1])
                 self._count(call, "connection_lost")
@@ -142,7 +142,7 @@ class Caller:
                 if fault is not None:
                     if running:
                         continue
-                    if repeated or not isinstance(fault, CONNECTION_LOST) or isinstance(fault, CONNECT_FAILED):
+                    if repeated or not _broke_off(fault):
                         raise fault
                 if fault is None and not replicas.others(call.tried):
                     patience = None
@@ -156,6 +156,11 @@ class Caller:
 
     def _count(self, call: Call, why: str) -> None:
         self._repeated.labels(call.service, why).inc()
+
+
+def _broke_off(fault: BaseException) -> bool:
+    """Whether a connection was lost that had been made; aiohttp's errors of connecting are of the same kind."""
+    return isinstance(fault, CONNECTION_LOST) and not isinstance(fault, CONNECT_FAILED)
 
 
 async def _abandon(tasks: Collection[asyncio.Task[aiohttp.ClientResponse]]) -> None:
