@@ -21,17 +21,16 @@ def test_cancelled_upload_is_really_ended(open_window: OpenWindow, api: Api, tmp
         "Network.emulateNetworkConditions",
         {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000},
     )
-    ended: list[str] = []
-    page.on("requestfailed", lambda request: ended.append(f"{request.method} {request.failure}"))
     page.locator("input[type=file]").set_input_files(file)
     bar = page.get_by_role("progressbar", name="Upload progress: long-way.csv")
     expect(bar).to_be_visible()
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
     window.shot("upload-running")
     window.accessible()
-    page.get_by_role("button", name="Cancel the upload: long-way.csv").click()
+    with page.expect_event("requestfailed", lambda request: request.method == "POST") as ended:
+        page.get_by_role("button", name="Cancel the upload: long-way.csv").click()
     expect(bar).to_be_hidden()
-    assert ended == ["POST net::ERR_ABORTED"]
+    assert ended.value.failure == "net::ERR_ABORTED"
     assert api.get("/api/v1/datasets", name="long-way")["items"] == []
     # Nothing is left that would keep the person from the next one.
     session.send(

@@ -131,7 +131,7 @@ def test_upload_tune_watch_deploy_predict(
     page.get_by_role("button", name=words["deploy"]).click()
     dialog = page.get_by_role("dialog")
     field = dialog.get_by_role("textbox", name=words["name"])
-    assert re.fullmatch(r"[a-z0-9-]+", field.input_value())
+    expect(field).to_have_value(re.compile(r"^[a-z0-9-]+$"))
     field.fill(f"sales-{language}")
     window.shot(f"{language}-8-deploy")
     dialog.get_by_role("button", name=words["deploy"]).click()
@@ -148,11 +148,14 @@ def test_upload_tune_watch_deploy_predict(
     window.shot(f"{language}-9-prediction", full=True)
 
     # The same call as code gives the same answer.
-    curl = page.get_by_test_id("code").inner_text()
+    shown = page.get_by_test_id("code")
+    expect(shown).to_contain_text("2.5")
+    curl = shown.inner_text()
     sent = json.loads(curl.partition(" -d '")[2].rstrip("'"))
     assert sent["instances"][0]["size"] == 2.5
     page.get_by_role("tab", name="Python").click()
-    code = page.get_by_test_id("code").inner_text()
+    expect(shown).to_contain_text("import ")
+    code = shown.inner_text()
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert str(expected["predictions"]) in printed
 
