@@ -1,5 +1,6 @@
 """``melon deploy`` and ``melon predict``."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,32 @@ def test_predict_of_a_bad_table_leaves_no_file(
     assert found.err == f"melon: {table}, line 5: column '나이': 'eleven' is not a number.\n"
     assert out.read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"out.csv", table.name}
+
+
+def test_predict_into_what_is_no_file(melon: Melon, endpoint: str, table: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert melon("predict", endpoint, "--data", table, "--out", pipe).code == 0
+        assert os.read(reader, 1000).startswith(b"prediction,")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo(), "what is no file is written to, not replaced"
+
+
+def test_predict_into_a_link(melon: Melon, endpoint: str, table: Path, tmp_path: Path) -> None:
+    link, out = tmp_path / "link.csv", tmp_path / "out.csv"
+    link.symlink_to(out)
+    assert melon("predict", endpoint, "--data", table, "--out", link).code == 0
+    assert link.is_symlink()
+    assert out.read_text().startswith("prediction,")
+
+
+def test_predict_into_a_folder_that_is_not_there(melon: Melon, endpoint: str, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "out.csv"
+    found = melon("predict", endpoint, "--data", table, "--out", out)
+    assert (found.code, found.err) == (1, f"melon: {out}: No such file or directory\n")
 
 
 def test_predict_says_what_the_server_refuses(server: Standin, melon: Melon, endpoint: str, table: Path) -> None:
