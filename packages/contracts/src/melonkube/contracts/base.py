@@ -12,6 +12,9 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
+
+from melonkube.contracts.ids import UUID_PATTERN
 
 T = TypeVar("T")
 
@@ -32,20 +35,34 @@ Instant = Annotated[
 ]
 """A moment, in UTC; RFC 3339 text in JSON."""
 
-Name = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=128,
-        pattern=r"^[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?$",
-    ),
-]
-"""A name people give: any script, no slash, no control character, no space at either end."""
+NAME_PATTERN = r"^[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?$"
+SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
-Slug = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$")]
+
+def _addressable(name: str) -> str:
+    if name in (".", ".."):
+        raise PydanticCustomError("name_not_addressable", "must not be '.' or '..', which no address can hold")
+    return name
+
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=NAME_PATTERN), AfterValidator(_addressable)
+]
+"""A name people give: any script, no slash, no control character, no space at either end, neither ``.`` nor ``..``."""
+
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=SLUG_PATTERN)]
 """A name that stands in an address: lower-case letters, digits and hyphens, as a DNS label (RFC 1123)."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
+
+PATTERN_RULES = {
+    NAME_PATTERN: "must hold no slash and no control character, and must not begin or end with a space",
+    SLUG_PATTERN: "must be of lower-case letters, digits and hyphens, and begin and end with a letter or digit",
+    SHA256_PATTERN: "must be a SHA-256 in 64 lower-case hexadecimal digits",
+    UUID_PATTERN: "must be an id, such as 01900000-0000-7000-8000-000000000000",
+}
+"""What a text must be to match, in words for whoever sent one that does not."""
 
 Scalar = bool | int | float | str
 """A value of a hyperparameter or of a cell."""

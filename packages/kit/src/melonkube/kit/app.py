@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from melonkube.contracts.errors import ErrorCode, Problem, ProblemItem
+from melonkube.contracts.errors import ErrorCode, Problem
 from melonkube.kit.context import request_id
 from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import PROBLEM_TYPE, InvalidRequest, MelonError, NotReady, StorageFull
@@ -24,6 +24,7 @@ from melonkube.kit.logs import get_logger
 from melonkube.kit.metrics import ServiceMetrics
 from melonkube.kit.middleware import ObserveMiddleware
 from melonkube.kit.tokens import TokenVerifier
+from melonkube.kit.validation import invalid
 
 log = get_logger("melonkube.app")
 
@@ -95,6 +96,7 @@ def create_service_app(
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
         separate_input_output_schemas=False,
+        redirect_slashes=False,  # a redirect would name this service's own address, which no client may use
         telemetry={"tracing": False},
     )
     app.state.verifier = verifier
@@ -172,7 +174,7 @@ def _handle_errors(app: FastAPI, metrics: ServiceMetrics) -> Callable[[Exception
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(_request: Request, error: RequestValidationError) -> Response:
-        return problem_response(validation_problem(error.errors()).problem(request_id.get()))
+        return problem_response(invalid(error.errors(), error.body).problem(request_id.get()))
 
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> Response:
@@ -181,7 +183,7 @@ def _handle_errors(app: FastAPI, metrics: ServiceMetrics) -> Callable[[Exception
             title=HTTPStatus(error.status_code).phrase,
             status=error.status_code,
             code=code,
-            detail=str(error.detail) if error.status_code not in (404, 405) else _ROUTE_DETAILS[error.status_code],
+            detail=_DETAILS.get(error.status_code, str(error.detail)),
             request_id=request_id.get(),
         )
         return problem_response(problem, dict(error.headers or {}))
@@ -204,22 +206,11 @@ def _handle_errors(app: FastAPI, metrics: ServiceMetrics) -> Callable[[Exception
     return unexpected
 
 
-_ROUTE_DETAILS = {
+_DETAILS = {
+    400: "The body cannot be read as JSON: it must be UTF-8, and neither its numbers nor its nesting without end.",
     404: "There is nothing at this address; /openapi.json lists what there is.",
     405: "This address does not take that method; /openapi.json lists what it takes.",
 }
-
-
-def validation_problem(errors: Sequence[Any]) -> InvalidRequest:
-    """Return pydantic's errors as one ``invalid_request`` that names every fault by its JSON pointer."""
-    items = []
-    for error in errors:
-        place = [part for part in error["loc"] if part != "body"]
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-        items.append(ProblemItem(pointer=pointer, code=error["type"], detail=str(error["msg"])))
-    shown = "; ".join(f"{item.pointer or 'body'}: {item.detail}" for item in items[:3])
-    more = f" (and {len(items) - 3} more)" if len(items) > 3 else ""
-    return InvalidRequest(f"The request is not valid: {shown}{more}.", errors=items)
 
 
 def translate(error: BaseException) -> MelonError | None:
