@@ -35,6 +35,17 @@ async def test_rows_counts_and_what_was_returned(database: Database) -> None:
         assert (await session.execute(text("SELECT a FROM t WHERE a > 9"))).all() == []
 
 
+@pytest.mark.parametrize("name", ["%41", "a#b", "a?b=c", "a b", "한글", "a@b:c"])
+async def test_a_folder_whose_name_means_something_in_urls(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    made = Database(sqlite_url(tmp_path / name / "x.db"), "x")
+    async with made.write() as session:
+        await session.execute(text("CREATE TABLE t (a INTEGER)"))
+    await made.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "x.db").is_file()
+
+
 async def test_a_stream_of_rows(database: Database) -> None:
     async with database.write() as session:
         await session.execute(text("INSERT INTO t VALUES (:a, :b)"), [{"a": n, "b": str(n)} for n in range(250)])

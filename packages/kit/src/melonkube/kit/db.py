@@ -15,7 +15,7 @@ import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy import JSON, DateTime, MetaData, Table, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -207,8 +207,8 @@ def database_away(error: BaseException) -> bool:
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the URL of an SQLite file."""
-    return f"sqlite+aiosqlite:///{path}"
+    """Return the URL of an SQLite file, whose path may hold what has a meaning in URLs."""
+    return URL.create("sqlite+aiosqlite", database=str(path)).render_as_string()
 
 
 def _sqlite_engine(url: str, *, writer: bool) -> AsyncEngine:
