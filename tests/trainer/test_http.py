@@ -84,7 +84,7 @@ def test_a_call_carries_token_type_and_request_id(make: Make, forever: Patience)
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("broken off"),
         httpx.WriteError("broken pipe"),
-        *(problem(status) for status in sorted(http.PASSING)),
+        *(problem(status) for status in (408, 425, 429, 502, 503, 504, 507)),
         httpx.Response(502, text="<html>bad gateway</html>"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_refusal_is_not_repeated(status: int, make: Make, forever: Patience) -
     assert len(transport.requests) == 1
 
 
-@pytest.mark.parametrize("status", [500, 501, 507])
+@pytest.mark.parametrize("status", [500, 501])
 def test_a_fault_of_the_server_is_tried_some_times(status: int, make: Make, forever: Patience) -> None:
     api, transport = make(problem(status))
     with pytest.raises(Refused):
