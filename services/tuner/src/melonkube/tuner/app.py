@@ -10,10 +10,10 @@ from fastapi import FastAPI
 
 from melonkube.kit.app import create_service_app
 from melonkube.kit.client import PeerClient
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import NotReady
 from melonkube.kit.logs import get_logger
-from melonkube.kit.migrations import NewerDatabase, migrate
+from melonkube.kit.migrations import migrate
 from melonkube.kit.tokens import TokenKey, TokenSigner, TokenVerifier
 from melonkube.tuner.catalog import endpoints as catalog_endpoints
 from melonkube.tuner.catalog.registry import EXECUTORS, Catalog, find
@@ -114,9 +114,9 @@ def create_app(
         try:
             await migrate(db, SERVICE)
             readiness.migrated.set()
-        except NewerDatabase:
-            raise
         except Exception as error:
+            if not database_away(error):
+                raise
             log.warning("the database is not there yet", error=repr(error))
         if settings.warm_search:
             await tuner.search.warm()
