@@ -11,6 +11,8 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null
 _TRUE = frozenset({"true", "True", "TRUE", "1"})
 _FALSE = frozenset({"false", "False", "FALSE", "0"})
 
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+
 _CLOCK = r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?)?"
 _YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_CLOCK}", re.ASCII)
 _MONTH_FIRST = re.compile(rf"(?P<month>\d{{1,2}})([-/])(?P<day>\d{{1,2}})\2(?P<year>\d{{4}}){_CLOCK}", re.ASCII)
@@ -45,6 +47,8 @@ def convert_cell(cell: str, dtype: Dtype, *, day_first: bool = False) -> Cell:
 def _number(text: str) -> int | float | None:
     if "_" in text:  # Python's digit groups, which are not those of a table
         raise ValueError(f"{text[:40]!r} is not a number")
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
     for kind in (int, float):
         try:
             value = kind(text)

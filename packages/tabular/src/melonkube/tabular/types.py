@@ -29,7 +29,9 @@ _MARKERS = pa.array(MISSING_MARKERS)
 _BOOLEANS = pa.array(["True", "False", "true", "false", "TRUE", "FALSE"])
 _CODE_LIKE = r"^[+-]?0[0-9xX]"
 """Numbers that begin with a zero are codes (postal, telephone); hexadecimal ones Arrow would take for integers."""
-_INTEGER = r"^[+-]?[0-9]+$"
+_INTEGER = r"^[+-]?[0-9,]+$"
+_GROUPED = r"^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$"
+"""Numbers with commas between thousands; decimal commas look so only where all have three digits after it."""
 _FIRST_MICROSECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LAST_MICROSECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -59,6 +61,16 @@ def _to_int(texts: ArrowArray) -> ArrowArray:
 def _to_float(texts: ArrowArray) -> ArrowArray:
     _refuse_codes(texts)
     return finite(pc.cast(texts, pa.float64()))
+
+
+def _grouped(convert: Callable[[ArrowArray], ArrowArray]) -> Callable[[ArrowArray], ArrowArray]:
+    """Return what reads all that ``convert`` does, and the same with commas between thousands."""
+
+    def convert_grouped(texts: ArrowArray) -> ArrowArray:
+        plain = pc.replace_substring(texts, ",", "")
+        return convert(pc.if_else(pc.match_substring_regex(texts, _GROUPED), plain, texts))
+
+    return convert_grouped
 
 
 def finite(values: ArrowArray) -> ArrowArray:
@@ -114,11 +126,15 @@ def _all(booleans: ArrowArray) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """A way to read texts: ``convert`` gives values of ``dtype`` or raises ``pa.ArrowInvalid``."""
+    """A way to read texts: ``convert`` gives values of ``dtype`` or raises ``pa.ArrowInvalid``.
+
+    What the one named ``wider_than`` reads, this one reads as well, and need not try.
+    """
 
     name: str
     dtype: Dtype
     convert: Callable[[ArrowArray], ArrowArray]
+    wider_than: str = ""
 
 
 _CLOCK = r"( \d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
@@ -143,6 +159,8 @@ CONVERTERS: tuple[Converter, ...] = (
     Converter("iso", Dtype.TIMESTAMP, _iso_naive),
     Converter("iso_zoned", Dtype.TIMESTAMP, _iso_zoned),
     *(Converter(name, Dtype.TIMESTAMP, _rearranged(pattern, order)) for name, pattern, order in _DATES),
+    Converter("grouped_int", Dtype.INT64, _grouped(_to_int), wider_than="int"),
+    Converter("grouped_float", Dtype.FLOAT64, _grouped(_to_float), wider_than="float"),
 )
 TEXT = Converter("text", Dtype.STRING, lambda texts: texts)
 """What every column can be read as. Of several that fit, the first of ``CONVERTERS`` is taken."""
@@ -165,19 +183,28 @@ class TypeScan:
         if len(values) == 0:
             return
         self.seen = True
-        self.candidates = [candidate for candidate in self.candidates if _accepts(candidate, values)]
-        if self._whole_numbers and self._is("float") and not self._is("int"):
+        kept: list[Converter] = []
+        for candidate in self.candidates:
+            if any(candidate.wider_than == one.name for one in kept) or _accepts(candidate, values):
+                kept.append(candidate)
+        self.candidates = kept
+        if self._whole_numbers and self._float_only:
             self._whole_numbers = _all(pc.match_substring_regex(values, _INTEGER))
 
     def _is(self, name: str) -> bool:
         return any(candidate.name == name for candidate in self.candidates)
 
     @property
+    def _float_only(self) -> bool:
+        """Whether floats fit and integers do not."""
+        return self.candidates[0].name in ("float", "grouped_float") if self.candidates else False
+
+    @property
     def converter(self) -> Converter:
         """The way to read the column, given all that was seen."""
         if not self.seen or not self.candidates:
             return TEXT
-        if self._is("float") and not self._is("int") and self._whole_numbers:
+        if self._float_only and self._whole_numbers:
             return TEXT  # whole numbers beyond 64 bits: a float would make different ones equal
         return self.candidates[0]
 
