@@ -101,7 +101,9 @@ def test_what_can_be_searched(name: str, parameter: dict[str, Any]) -> None:
         ("boosting", {"type": "categorical", "choices": ["gbdt", "rf"]}, ErrorCode.SEARCH_SPACE_INVALID),
         ("boosting", {"type": "float", "low": 0, "high": 1}, ErrorCode.SEARCH_SPACE_INVALID),
         ("max_bin", {"type": "int", "low": 15, "high": 255}, ErrorCode.SEARCH_SPACE_INVALID),
-        ("max_bin", {"value": 63}, ErrorCode.SEARCH_SPACE_INVALID),
+        ("max_bin", {"value": 1}, ErrorCode.SEARCH_SPACE_INVALID),
+        ("max_bin", {"value": 63.5}, ErrorCode.SEARCH_SPACE_INVALID),
+        ("max_bin", {"type": "categorical", "choices": [63, 255]}, ErrorCode.SEARCH_SPACE_INVALID),
         ("linear_tree", {"value": True}, ErrorCode.SEARCH_SPACE_INVALID),
         ("num_threads", {"value": 8}, ErrorCode.SEARCH_SPACE_INVALID),
         ("n_estimators", {"value": 100}, ErrorCode.PARAMETER_UNKNOWN),
@@ -117,7 +119,7 @@ def test_what_cannot_be_searched(name: str, parameter: dict[str, Any], code: Err
 
 
 def test_all_faults_are_named_at_once_and_pointers_escaped() -> None:
-    space = {"a/b~": {"value": 1}, "num_leaves": {"value": 1}, "max_bin": {"value": 63}}
+    space = {"a/b~": {"value": 1}, "num_leaves": {"value": 1}, "max_bin": {"value": 1}}
     assert [pointer for pointer, _ in faults(space)] == [
         "/search_space/a~1b~0",
         "/search_space/num_leaves",
@@ -125,7 +127,14 @@ def test_all_faults_are_named_at_once_and_pointers_escaped() -> None:
     ]
 
 
-@pytest.mark.parametrize("space", [{}, {"num_leaves": {"value": 31}}])
+def test_how_the_data_is_binned_may_be_given_once() -> None:
+    search = {"lambda_l1": {"type": "float", "low": 0, "high": 1}}
+    assert faults({**search, "max_bin": {"value": 63}, "min_data_in_bin": {"value": 10}}) == []
+    [item] = SPEC.validate_space(SPACES.validate_python({**search, "max_bin": {"type": "int", "low": 15, "high": 255}}))
+    assert "give it one value, not a range" in item.detail
+
+
+@pytest.mark.parametrize("space", [{}, {"num_leaves": {"value": 31}}, {"max_bin": {"value": 63}}])
 def test_a_space_with_nothing_to_search_is_refused(space: dict[str, Any]) -> None:
     assert faults(space) == [("/search_space", ErrorCode.SEARCH_SPACE_INVALID)]
 

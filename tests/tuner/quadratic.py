@@ -43,7 +43,7 @@ class QuadraticSpec:
         return {"max_bin": 255}
 
     def validate_space(self, space: SearchSpace) -> list[ProblemItem]:
-        return space_faults(space, PARAMETERS, {}, {})
+        return space_faults(space, PARAMETERS, {}, {}, {"max_bin": Integer(255, 2, 65_535)})
 
     def resolve(self, params: Mapping[str, Scalar]) -> dict[str, Any]:
         return {name: spec.default for name, spec in PARAMETERS.items()} | dict(params)

@@ -23,6 +23,18 @@ async def test_setup_tells_all_that_holds(begin: Begin, make_token: MakeToken) -
     assert told["parquet_sha256"] == "b" * 64
 
 
+async def test_what_holds_for_all_trials_may_be_given_and_is_no_parameter_of_one(
+    begin: Begin, make_token: MakeToken
+) -> None:
+    space = {"x": {"type": "float", "low": -5.0, "high": 5.0}, "max_bin": {"value": 63}}
+    running, made, hand = await begin(search_space=space, baseline=False)
+    token = make_token("tuner", scope="worker", experiment_id=made["id"])
+    told = (await running.client.get("/worker/v1/setup", headers={"Authorization": f"Bearer {token}"})).json()
+    assert told["fixed"] == {"max_bin": 63}
+    assert made["search_space"]["max_bin"] == {"value": 63}
+    assert set((await hand.lease())["params"]) == {"x"}
+
+
 async def test_the_baseline_comes_first(begin: Begin) -> None:
     running, made, hand = await begin()
     work = await hand.lease()

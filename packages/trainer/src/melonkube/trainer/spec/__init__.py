@@ -60,7 +60,10 @@ class TrainerSpec(Protocol):
         """Return the library's own defaults, against which a winner is compared."""
 
     def fixed_params(self) -> dict[str, Scalar]:
-        """Return the parameters that hold for a whole experiment, because they shape the prepared data."""
+        """Return the parameters that hold for a whole experiment, because they shape the prepared data.
+
+        A search space may give one of them another value, and nothing to search.
+        """
 
     def validate_space(self, space: SearchSpace) -> list[ProblemItem]:
         """Return every fault of a user's search space; pointers begin with ``/search_space``."""

@@ -52,6 +52,15 @@ _PARAMETERS: Mapping[str, ParameterSpec] = MappingProxyType(
     }
 )
 
+_BINS: Mapping[str, ParameterSpec] = MappingProxyType(
+    {
+        "max_bin": Integer(255, 2, 65_535),
+        "min_data_in_bin": Integer(3, 1, 2**31 - 1),
+        "bin_construct_sample_cnt": Integer(200_000, 1, 2**31 - 1),
+    }
+)
+"""How the data is binned, once for all trials of an experiment."""
+
 _ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "n_estimators": "num_iterations",
@@ -99,21 +108,19 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
         "extra_tree": "extra_trees",
         "max_tree_output": "max_delta_step",
         "max_leaf_output": "max_delta_step",
+        "max_bins": "max_bin",
+        "subsample_for_bin": "bin_construct_sample_cnt",
     }
 )
 
 _BINNING = "shapes how the data is binned, once for all trials of an experiment, and cannot be searched"
+_ONE_VALUE = "shapes how the data is binned, once for all trials of an experiment; give it one value, not a range"
 _MACHINE = "is decided by the experiment and the machine, and cannot be searched"
 
 _BOUND: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(
         (
-            "max_bin",
-            "max_bins",
             "max_bin_by_feature",
-            "min_data_in_bin",
-            "bin_construct_sample_cnt",
-            "subsample_for_bin",
             "data_random_seed",
             "is_enable_sparse",
             "enable_bundle",
@@ -130,6 +137,7 @@ _BOUND: Mapping[str, str] = MappingProxyType(
         ),
         _BINNING,
     )
+    | dict.fromkeys(_BINS, _ONE_VALUE)
     | dict.fromkeys(
         (
             "objective",
@@ -202,11 +210,11 @@ class LightGBMSpec:
 
     def fixed_params(self) -> dict[str, Scalar]:
         """Return how the data is binned: LightGBM's defaults, said aloud."""
-        return {"max_bin": 255, "min_data_in_bin": 3, "bin_construct_sample_cnt": 200_000}
+        return {name: spec.default for name, spec in _BINS.items()}
 
     def validate_space(self, space: SearchSpace) -> list[ProblemItem]:
         """Return every fault of a user's search space."""
-        return space_faults(space, _PARAMETERS, _ALIASES, _BOUND)
+        return space_faults(space, _PARAMETERS, _ALIASES, _BOUND, _BINS)
 
     def resolve(self, params: Mapping[str, Scalar]) -> dict[str, Any]:
         """Return ``params`` with every parameter that they leave out.

@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from melonkube.contracts.base import Scalar
 from melonkube.contracts.errors import ErrorCode, ProblemItem
@@ -78,6 +79,7 @@ def space_faults(
     parameters: Mapping[str, ParameterSpec],
     aliases: Mapping[str, str],
     bound: Mapping[str, str],
+    constants: Mapping[str, ParameterSpec] = MappingProxyType({}),
 ) -> list[ProblemItem]:
     """Return every fault of ``space``.
 
@@ -86,10 +88,11 @@ def space_faults(
         parameters: What there is to search.
         aliases: Other names of parameters, for a helpful answer.
         bound: Names that cannot be searched, with the reason.
+        constants: Those of them that may be given one value for the whole experiment.
     """
     faults = []
     for name, parameter in space.items():
-        spec = parameters.get(name)
+        spec = (constants if isinstance(parameter, FixedParameter) else parameters).get(name) or parameters.get(name)
         if spec is not None:
             detail = _parameter_fault(parameter, spec)
             code = ErrorCode.SEARCH_SPACE_INVALID

@@ -227,7 +227,7 @@ class Owner:
 
     def _history(self, spec: ExperimentSpec) -> SearchSession:
         if self._session is None:
-            self._session = SearchSession(spec.algorithm, spec.search_space, spec.direction, spec.seed)
+            self._session = SearchSession(spec.algorithm, spec.searched, spec.direction, spec.seed)
         return self._session
 
     async def _learn(self, session: ReadSession, history: SearchSession) -> None:

@@ -8,7 +8,7 @@ from melonkube.contracts.datasets import Dataset, DatasetState
 from melonkube.contracts.errors import ErrorCode, ProblemItem
 from melonkube.contracts.experiments import ColumnOverride, Metric
 from melonkube.contracts.signature import Column, Kind, Role, Task
-from melonkube.contracts.space import SearchSpace
+from melonkube.contracts.space import FixedParameter, SearchSpace
 from melonkube.kit.errors import Conflict, InvalidRequest
 from melonkube.tabular.targets import ArrowColumn, TargetError, TargetReport, describe_target
 from melonkube.trainer.spec import TrainerSpec
@@ -104,7 +104,14 @@ class Drafter:
         space = wish.search_space or trainer.default_space(rows, features, report.task)
         kind = Kind.NUMERIC if report.task is Task.REGRESSION else target.kind
         columns = [each.model_copy(update={"kind": kind}) if each is target else each for each in columns]
-        return Draft(dataset, columns, labels, report, metric, trainer, space, trainer.fixed_params())
+        fixed = _fixed(space, trainer.fixed_params())
+        return Draft(dataset, columns, labels, report, metric, trainer, space, fixed)
+
+
+def _fixed(space: SearchSpace, defaults: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Return what holds for the whole experiment: the trainer's defaults, the user's values over them."""
+    given = {name: one.value for name, one in space.items() if name in defaults and isinstance(one, FixedParameter)}
+    return defaults | given
 
 
 def _check_ready(dataset: Dataset) -> None:

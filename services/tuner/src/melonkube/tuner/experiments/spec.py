@@ -55,3 +55,8 @@ class ExperimentSpec(BaseModel):
     run_id: Id
     request_id: str | None = None
     """Id of the request that made it, carried into its workers' logs."""
+
+    @property
+    def searched(self) -> SearchSpace:
+        """The part of ``search_space`` that is a trial's, without the values that the user fixed for all trials."""
+        return {name: parameter for name, parameter in self.search_space.items() if name not in self.fixed}
