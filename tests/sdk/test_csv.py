@@ -140,7 +140,8 @@ def test_all_faults_of_a_row_are_named(tmp_path: Path) -> None:
         ("41", "int64", 41), (" +7 ", "int64", 7), ("3.0", "int64", 3.0), ("1e-3", "float64", 0.001),
         ("inf", "float64", None), ("-Infinity", "float64", None), ("TRUE", "boolean", True), ("0", "boolean", False),
         ("007", "string", "007"), (" x ", "string", "x"), ("", "string", None), ("  ", "float64", None),
-        ("1,000", "int64", 1000), ("-12,345.5", "float64", -12345.5), ("None", "boolean", None), ("-", "timestamp", None), ("2026-01-02", "timestamp", "2026-01-02"),
+        ("None", "boolean", None), ("-", "timestamp", None), ("2026-01-02", "timestamp", "2026-01-02"),
+        ("1,000", "int64", 1000), ("-12,345.5", "float64", -12345.5),
     ],
 )  # fmt: skip
 def test_cells(cell: str, dtype: str, value: Cell) -> None:
@@ -149,7 +150,8 @@ def test_cells(cell: str, dtype: str, value: Cell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "dtype"), [("yes", "boolean"), ("1,00", "int64"), ("0,123", "float64"), ("0x10", "int64"), ("N/K", "float64")]
+    ("cell", "dtype"),
+    [("yes", "boolean"), ("1,00", "int64"), ("0,123", "float64"), ("0x10", "int64"), ("N/K", "float64")],
 )
 def test_cells_of_another_type(cell: str, dtype: str) -> None:
     with pytest.raises(ValueError, match="is n"):
