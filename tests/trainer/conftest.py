@@ -16,12 +16,14 @@ import pytest
 from melonkube.contracts.ids import new_id
 from melonkube.contracts.signature import Task
 from melonkube.contracts.worker import WorkerSetup
+from melonkube.contracts.workload import ContainerSpec
 from melonkube.tabular.split import write_split
 from melonkube.trainer.worker import data, http, lease, recorder
 from melonkube.trainer.worker.logs import LOGGER, RunLogHandler
 from melonkube.trainer.worker.settings import WorkerSettings
 from melonkube.trainer.worker.worker import Worker
 from tests.trainer.data import make_job, make_table
+from tests.trainer.pod import Pod
 from tests.trainer.scripted import Script, ScriptedFitted, ScriptedTrainer
 from tests.trainer.stand_in import PATIENCE, StandIn
 
@@ -143,3 +145,30 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     spec = SimpleNamespace(implementation="tests.trainer.scripted:ScriptedTrainer")
     monkeypatch.setattr(data, "find_spec", lambda _name: spec)
     return written
+
+
+MakePod = Callable[..., Pod]
+
+
+@pytest.fixture
+def make_place(make_stand_in: MakeStandIn) -> Callable[..., StandIn]:
+    """Makes tuner and registry of an experiment whose trials run a command."""
+
+    def make(*command: str, task: Task = Task.BINARY, **container: Any) -> StandIn:
+        spec = ContainerSpec(image="an/image:1", command=list(command), **container)
+        return make_stand_in(task, trainer="container", container=spec, fixed={})
+
+    return make
+
+
+@pytest.fixture
+def make_pod(tmp_path: Path) -> Iterator[MakePod]:
+    made: list[Pod] = []
+
+    def make(stand_in: StandIn, shell: tuple[str, ...] = ("/bin/sh",)) -> Pod:
+        made.append(Pod(stand_in, tmp_path / f"pod {len(made)}", shell))
+        return made[-1]
+
+    yield make
+    for pod in made:
+        pod.close()
