@@ -1,4 +1,4 @@
-"""Calls with retries; what the worker makes of outages is in ``test_worker``."""
+"""Calls with retries; what the worker makes of outages is in ``test_worker_outages``."""
 
 import threading
 from collections.abc import Callable, Iterator

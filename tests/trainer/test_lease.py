@@ -1,4 +1,4 @@
-"""What a lease obeys, and what a trial is told; the thread that keeps it alive is tried in ``test_worker``."""
+"""What a lease obeys, and what a trial is told; the thread that keeps it alive is tried in ``test_worker_outages``."""
 
 from datetime import datetime
 from itertools import product

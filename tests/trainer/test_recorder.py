@@ -1,4 +1,4 @@
-"""How a run's writing is gathered and sent; what becomes of it in outages is in ``test_worker``."""
+"""How a run's writing is gathered and sent; what becomes of it in outages is in ``test_worker_outages``."""
 
 import hashlib
 import json

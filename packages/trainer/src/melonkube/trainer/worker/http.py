@@ -21,7 +21,8 @@ from melonkube.contracts.errors import Problem
 log = logging.getLogger("melonkube.worker.http")
 
 PASSING = frozenset({408, 425, 429, 502, 503, 504, 507})
-"""Answers that say: later, 507 when somebody has made room on the disk. Tried again as long as it takes, as is a connection that fails."""
+"""Answers that say: later; 507, once there is room on the disk. Tried again as long as it takes, as is a connection
+that fails."""
 FAULTS_TOLERATED = 5
 """How often another server error is tried again: it may be a moment's, but it may be a fault of the server."""
 
