@@ -80,6 +80,45 @@ describe("PredictPanel", () => {
     await expectAccessible(container);
   });
 
+  it("says in Korean what to enter, beside what the server says", async () => {
+    serveSchema();
+    const detail = "must be a number or null, not the text 'x'";
+    server.handle(
+      PREDICT,
+      () =>
+        new Refusal(422, "invalid_instances", "One row cannot be predicted.", [
+          { pointer: "/instances/0/age", code: "wrong_type", detail },
+        ]),
+    );
+    const user = userEvent.setup();
+    await show(<PredictPanel name="income" digest="d" />, { language: "ko" });
+    const age = await screen.findByRole("textbox", { name: "age" });
+    await user.type(age, "x");
+    await user.click(screen.getByRole("button", { name: "예측" }));
+    expect(await screen.findByText(detail)).toHaveAttribute("lang", "en");
+    expect(age).toHaveAccessibleDescription(expect.stringContaining("12.5 같은 숫자를 넣으세요."));
+  });
+
+  it("says in Korean alone that a category was never seen", async () => {
+    serveSchema();
+    server.handle(PREDICT, () => ({
+      predictions: ["<=50K"],
+      probabilities: null,
+      model: "people",
+      version: 1,
+      digest: "d".repeat(64),
+      warnings: ["'job': 'pilot' was never seen in training and is taken as missing (row 0)."],
+    }));
+    const user = userEvent.setup();
+    await show(<PredictPanel name="income" digest="d" />, { language: "ko" });
+    const job = await screen.findByRole("combobox", { name: "job" });
+    await user.clear(job);
+    await user.type(job, "pilot");
+    await user.click(screen.getByRole("button", { name: "예측" }));
+    expect(await screen.findByText("job: 학습 때 없던 값이라 결측으로 처리했습니다.")).toBeInTheDocument();
+    expect(screen.queryByText(/never seen/)).not.toBeInTheDocument();
+  });
+
   it("offers another try when the schema cannot be read", async () => {
     server.handle(SCHEMA, () => new Refusal(503, "endpoint_not_ready", "Wait."));
     const user = userEvent.setup();

@@ -11,8 +11,10 @@ import { newKey } from "@/api/http";
 import { toProblem } from "@/api/problem";
 import { executorInfo } from "@/api/system";
 import { useItemText } from "@/i18n/problem-text";
-import { Notice, NoticeList } from "@/ui/Notice";
+import { Notice } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { Said } from "@/ui/Said";
+import { ServerNotes } from "@/ui/ServerNotes";
 import { useFormat } from "@/ui/use-format";
 import { ColumnsField } from "./ColumnsField";
 import {
@@ -85,7 +87,7 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
       const values = form.getValues();
       for (const item of toProblem(error).errors) {
         const field = fieldOfPointer(item.pointer, values);
-        if (field) setError(field as "name", { message: itemText(item) });
+        if (field) setError(field as "name", { message: itemText(item).text });
         if (field) reveal(field);
       }
     },
@@ -115,10 +117,10 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
         <Stack gap="lg">
           {executor.data?.problem && (
             <Notice tone="warning" title={t("executor.problem")}>
-              {executor.data.problem}
+              <Said>{executor.data.problem}</Said>
             </Notice>
           )}
-          <NoticeList title={t("datasets.notes")} items={suggestion.warnings ?? []} />
+          <ServerNotes items={suggestion.warnings} />
           <div className={classes.row}>
             <Select
               label={t("fields.task")}
