@@ -66,6 +66,20 @@ describe("the texts", () => {
   });
 });
 
+describe("the samples", () => {
+  it("are described in both languages, in English as the server describes them", () => {
+    const samples: { name: string; title: string; description: string }[] = JSON.parse(
+      readFileSync("../examples/data/samples.json", "utf8"),
+    );
+    expect(samples.length).toBeGreaterThan(2);
+    for (const { name, title, description } of samples) {
+      expect(english.get(`samples.known.${name}.title`)).toBe(title);
+      expect(english.get(`samples.known.${name}.description`)).toBe(description);
+      expect(korean.has(`samples.known.${name}.title`)).toBe(true);
+    }
+  });
+});
+
 describe("detectLanguage", () => {
   it.each([
     ["ko", ["en-US"], "ko"],

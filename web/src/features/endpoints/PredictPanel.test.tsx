@@ -1,6 +1,6 @@
 import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { SIGNATURE } from "../../../test/data";
 import { expectAccessible, show } from "../../../test/render";
 import { fakeServer, Refusal } from "../../../test/server";
@@ -78,6 +78,25 @@ describe("PredictPanel", () => {
     expect(age).toBeInvalid();
     expect(age).toHaveAccessibleDescription(expect.stringContaining("'age' must be a number."));
     await expectAccessible(container);
+  });
+
+  it("brings the answer into sight, which may be below a narrow window", async () => {
+    serveSchema();
+    server.handle(PREDICT, () => ({
+      predictions: ["<=50K"],
+      probabilities: null,
+      model: "people",
+      version: 1,
+      digest: "d".repeat(64),
+      warnings: [],
+    }));
+    const scroll = vi.spyOn(window.HTMLElement.prototype, "scrollIntoView");
+    const user = userEvent.setup();
+    await show(<PredictPanel name="income" digest="d" />);
+    await user.click(await screen.findByRole("button", { name: "Predict" }));
+    const prediction = await screen.findByTestId("prediction");
+    expect(scroll).toHaveBeenCalledOnce();
+    expect(scroll.mock.contexts[0]).toContainElement(prediction);
   });
 
   it("says in Korean what to enter, beside what the server says", async () => {

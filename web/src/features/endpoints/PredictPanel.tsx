@@ -1,6 +1,6 @@
 import { Button, Group, Skeleton } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { askEndpoint, endpointSchema, predictPath } from "@/api/endpoints";
 import type { EndpointSchema } from "@/api/generated";
@@ -43,6 +43,11 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
     },
   });
   const faults = faultsOfRow(ask.error ? toProblem(ask.error).errors : []);
+  const result = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // In a narrow window it stands below the form, where nobody would see that there is an answer.
+    if (ask.data) result.current?.scrollIntoView({ block: "nearest" });
+  }, [ask.data]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ask.isPending) ask.mutate(row);
@@ -83,7 +88,7 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
             </Group>
           </Section>
         </form>
-        <div className={classes.result} aria-live="polite">
+        <div className={classes.result} aria-live="polite" ref={result}>
           <Section title={t("predict.result")}>
             {ask.error ? (
               <ProblemAlert

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
+import { toProblem } from "@/api/problem";
 import { TrialDrawer } from "@/features/trials/TrialDrawer";
 import { AnchorLink, ButtonLink } from "@/ui/links";
 import { Page } from "@/ui/Page";
@@ -25,7 +26,8 @@ import { useLiveExperiment } from "./use-live-experiment";
 export function ExperimentPage({ id, search }: { id: string; search: ExperimentSearch }) {
   const { t } = useTranslation();
   const { experiment, trials } = useLiveExperiment(id);
-  if (experiment.isError && !experiment.data) {
+  // What was deleted elsewhere is not shown as if it were still there.
+  if (experiment.isError && (!experiment.data || toProblem(experiment.error).status === 404)) {
     return (
       <Page title={t("experiments.one")}>
         <ProblemAlert error={experiment.error} onRetry={() => void experiment.refetch()}>

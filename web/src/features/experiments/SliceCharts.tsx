@@ -34,7 +34,7 @@ export function SliceCharts({ experiment, trials, onTrial }: SliceProps) {
     return (
       <EmptyState
         title={t(ended ? "figures.none" : "charts.noTrials")}
-        hint={t(ended ? "trials.emptyEndedHint" : "charts.noSlices")}
+        hint={t(ended ? "charts.noSlicesEnded" : "charts.noSlices")}
       />
     );
   return (

@@ -88,7 +88,11 @@ async function follow(queries: QueryClient, id: string, signal: AbortSignal): Pr
       const end = await readShared(eventsUrl(id), after, onEvent, signal);
       clearTimeout(timer);
       flush();
-      if (signal.aborted || end === "missing" || isFinal(state.experiment)) return;
+      if (signal.aborted || isFinal(state.experiment)) return;
+      if (end === "missing") {
+        await queries.refetchQueries({ queryKey: experimentKeys.one(id), exact: true });
+        return;
+      }
       if (end === "gone") await reread();
       if (end === "full") failures = FAILURES_BEFORE_POLLING;
       else failures += 1;
@@ -111,7 +115,12 @@ async function follow(queries: QueryClient, id: string, signal: AbortSignal): Pr
  */
 export function useLiveExperiment(id: string) {
   const queries = useQueryClient();
-  const experiment = useQuery({ ...experimentOne(id), staleTime: Number.POSITIVE_INFINITY });
+  const experiment = useQuery({
+    ...experimentOne(id),
+    staleTime: Number.POSITIVE_INFINITY,
+    // Once it has ended no stream tells that it was deleted in another tab.
+    refetchOnWindowFocus: ({ state }) => (state.data && isFinal(state.data) ? "always" : false),
+  });
   const trials = useQuery({
     ...experimentTrials(id),
     staleTime: Number.POSITIVE_INFINITY,

@@ -15,9 +15,11 @@ import { TuneFields } from "./TuneFields";
 export function TuneDataset({
   dataset,
   initialTarget,
+  onTarget,
 }: {
   dataset: Dataset;
   initialTarget: string | undefined;
+  onTarget: (target: string | undefined) => void;
 }) {
   const { t } = useTranslation();
   const columns = dataset.columns ?? [];
@@ -64,6 +66,7 @@ export function TuneDataset({
           decided.current = [];
           setTask(null);
           setTarget(value);
+          onTarget(value ?? undefined);
         }}
         error={target !== null && query.error ? <TargetFault error={query.error} /> : undefined}
         data-autofocus

@@ -85,7 +85,12 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
     },
     onError: (error) => {
       const values = form.getValues();
-      for (const item of toProblem(error).errors) {
+      const { code, errors: items } = toProblem(error);
+      if (code === "name_taken") {
+        setError("name", { message: t("errors.name_taken") });
+        reveal("name");
+      }
+      for (const item of items) {
         const field = fieldOfPointer(item.pointer, values);
         if (field) setError(field as "name", { message: itemText(item).text });
         if (field) reveal(field);

@@ -79,6 +79,8 @@ export default {
     outside_one: "{{value}} far worse trial lies outside of the chart; the table has it.",
     outside_other: "{{value}} far worse trials lie outside of the chart; the table has them.",
     noTrials: "No trial has finished yet",
+    noSlicesEnded:
+      "The experiment ended before a trial was completed. A failed trial names its cause and keeps its log.",
     noSlices: "Each hyperparameter is shown here against the result once trials have finished.",
     slicesHint:
       "{{metric}} of every finished trial against one hyperparameter each; the best trial is the diamond.",
@@ -95,8 +97,7 @@ export default {
     baseline: "Defaults",
     empty: "No trials yet",
     emptyEnded: "There was no trial",
-    emptyEndedHint:
-      "The experiment ended before a trial was completed. A failed trial names its cause and keeps its log.",
+    emptyEndedHint: "The experiment ended before a worker took one.",
     emptyHint: "The first trials appear here as soon as a worker takes them, usually within seconds.",
     filter: "Show only these states",
     count_one: "{{value}} trial",

@@ -78,6 +78,8 @@ export default {
     defaults: "기본값",
     outside_other: "훨씬 나쁜 시도 {{value}}개는 차트 밖에 있습니다. 표에서 볼 수 있습니다.",
     noTrials: "아직 끝난 시도가 없습니다",
+    noSlicesEnded:
+      "끝까지 마친 시도 없이 실험이 끝났습니다. 실패한 시도를 열면 원인과 로그를 볼 수 있습니다.",
     noSlices: "시도가 끝나면 하이퍼파라미터마다 결과가 여기에 나타납니다.",
     slicesHint: "끝난 모든 시도의 {{metric}} 값을 하이퍼파라미터별로 보여 줍니다. 마름모가 최고 시도입니다.",
     slice: "결과: {{name}}",
@@ -93,8 +95,7 @@ export default {
     baseline: "기본값",
     empty: "아직 시도가 없습니다",
     emptyEnded: "시도가 없습니다",
-    emptyEndedHint:
-      "끝까지 마친 시도 없이 실험이 끝났습니다. 실패한 시도를 열면 원인과 로그를 볼 수 있습니다.",
+    emptyEndedHint: "워커가 시도를 맡기 전에 실험이 끝났습니다.",
     emptyHint: "워커가 시도를 맡으면 곧 여기에 나타납니다. 보통 몇 초면 됩니다.",
     filter: "이 상태만 보기",
     count_other: "시도 {{value}}개",
