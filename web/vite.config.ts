@@ -47,7 +47,7 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
     restoreMocks: true,
-    // A machine that is busy with other tests types slowly.
+    // A busy machine is no fault of the page.
     testTimeout: 30_000,
     // One jsdom for all files: each cleans up after itself, and making one takes longer than its tests.
     isolate: false,

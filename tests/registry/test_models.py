@@ -36,7 +36,8 @@ async def test_a_version_is_made_of_a_completed_run_once(client: httpx.AsyncClie
     wanted = {"run_id": run_id, "description": "first"}
     early = await client.post("/api/v1/models/churn/versions", json=wanted)
     assert (early.status_code, early.json()["code"]) == (409, "conflict")
-    points = {"points": [{"name": "auc", "step": 3, "value": 0.75}]}
+    used = {"name": "system.memory_bytes", "step": 3, "value": 1e8}  # of its training, not of the model
+    points = {"points": [{"name": "auc", "step": 3, "value": 0.75}, used]}
     await client.post(f"/api/v1/runs/{run_id}/metrics", json=points)
     await client.post(f"/api/v1/runs/{run_id}/finish", json={"state": "completed"})
 

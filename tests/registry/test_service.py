@@ -3,35 +3,17 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
 
 from melonkube.contracts.ids import new_id
 from melonkube.registry.database import RegistryBase
 from melonkube.registry.settings import StoreSettings
-from tests.conftest import MakeDatabase
 from tests.registry.bundles import make_version
 from tests.registry.conftest import Registry, StartRegistry
 from tests.registry.test_datasets import CSV, upload
 from tests.support.s3 import S3Server
-
-
-async def test_the_migrations_make_the_tables(make_database: MakeDatabase) -> None:
-    database = await make_database("registry")
-
-    def differences(connection: Connection) -> list[Any]:
-        options = {"compare_type": True, "compare_server_default": not database.sqlite}
-        context = MigrationContext.configure(connection, opts=options)
-        found: list[Any] = compare_metadata(context, RegistryBase.metadata)
-        return found
-
-    async with database.writer.connect() as connection:
-        assert await connection.run_sync(differences) == []
 
 
 async def test_every_table_tells_its_workspace() -> None:

@@ -4,16 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from melonkube.contracts.ids import new_id
 from melonkube.kit.db import Database
 from melonkube.kit.tokens import DEFAULT_WORKSPACE
 from melonkube.serving.endpoints.domain import Active, Key
-from melonkube.serving.endpoints.models import EndpointRow, ServingBase
+from melonkube.serving.endpoints.models import EndpointRow
 from melonkube.serving.endpoints.repository import EndpointReader, EndpointWriter
 from melonkube.serving.settings import Settings
 from tests.conftest import MakeDatabase
@@ -38,15 +35,6 @@ async def put(database: Database, key: Key = KEY, now: datetime = NOW, **changes
 async def get(database: Database, key: Key = KEY) -> Any:
     async with database.read() as session:
         return await EndpointReader(session).get(key)
-
-
-async def test_the_migrations_make_what_the_models_say(database: Database) -> None:
-    def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, ServingBase.metadata))
-
-    async with database.writer.connect() as connection:
-        assert await connection.run_sync(differences) == []
 
 
 async def test_puts_count_generations_and_keep_the_identity(database: Database) -> None:

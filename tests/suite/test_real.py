@@ -1,5 +1,6 @@
 """The real services under the supervisor."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from melonkube.kit.db import Database, sqlite_url
+from melonkube.kit.migrations import migrate
 from melonkube.suite.embedded import Suite, SuiteFailed
 from tests.support.suite import collect_logs, running_suite
 
@@ -45,14 +49,17 @@ def test_services_answer_nobody_without_a_token(suite: Suite) -> None:
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-def test_a_database_made_by_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
-    import sqlite3
+async def make_newer(path: Path) -> None:
+    database = Database(sqlite_url(path), "registry")
+    await migrate(database, "registry")
+    async with database.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
 
-    with running_suite(tmp_path, workers=0):
-        pass
-    with sqlite3.connect(tmp_path / "registry" / "registry.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
-    database.close()
+
+def test_a_database_made_by_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "registry").mkdir()
+    asyncio.run(make_newer(tmp_path / "registry" / "registry.db"))
     with pytest.raises(SuiteFailed, match="The registry service cannot start: The database of registry is at revision"):
         Suite(tmp_path, workers=0).start()
     assert "9999" in collect_logs(tmp_path)

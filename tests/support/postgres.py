@@ -51,16 +51,19 @@ class PostgresServer:
         return done.stdout
 
     def start(self) -> None:
-        """Start the server; returns when it answers."""
+        """Start the server; returns when it answers.
+
+        What it committed is kept when it is killed, though not when the machine loses its power (``fsync``).
+        """
         options = (
             f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c max_connections=200 "
-            "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+            "-c fsync=off -c full_page_writes=off"
         )
         self._run("pg_ctl", "-D", self._data, "-l", self._folder / "log", "-w", "-o", options, "start")
 
-    def stop(self, mode: str = "immediate") -> None:
-        """Stop the server as a crash would, or (``fast``) keeping what was committed, as a crash does not here."""
-        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+    def stop(self) -> None:
+        """Stop the server as a crash of it would."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
 
     def create_database(self) -> str:
         """Make an empty database and return its URL."""

@@ -66,7 +66,7 @@ def test_trials_are_trained_stored_and_handed_in(
         manifest = BundleManifest.model_validate_json(run.files["model/manifest.json"])
         assert {f"model/{name}" for name in manifest.files} == BUNDLE - {"model/manifest.json"}
         assert result.value == result.metrics[place.setup.metric]
-        finals = {name: value for (name, _), value in run.points.items() if not name.startswith("curve.")}
+        finals = {name: value for (name, _), value in run.points.items() if not name.startswith(("curve.", "system."))}
         assert finals == result.metrics
         assert "trial begins" in run.log
         assert "trial trained" in run.log

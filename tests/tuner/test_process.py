@@ -244,7 +244,7 @@ async def test_a_database_that_goes_away_is_waited_for(start_process: StartProce
     tuner.behave(seconds=0.2, renew=True)
     made = await tuner.create(budget={"max_trials": 10})
     await tuner.until(made["id"], lambda event: event.data.get("number") == 4)
-    await asyncio.to_thread(postgres.stop, "fast")
+    await asyncio.to_thread(postgres.stop)
     try:
         answer = await tuner.client.get(f"/api/v1/experiments/{made['id']}")
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")

@@ -1,5 +1,5 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
 // jsdom has neither of these; Mantine asks for both.
@@ -25,6 +25,7 @@ class NoResizeObserver implements ResizeObserver {
 window.ResizeObserver = NoResizeObserver;
 window.HTMLElement.prototype.scrollIntoView = () => undefined;
 
+configure({ asyncUtilTimeout: 10_000 });
 afterEach(cleanup);
 
 // axe asks for a canvas to tell icon fonts from texts; without one it takes all for texts.

@@ -1610,6 +1610,9 @@ export type Role = 'feature' | 'target' | 'id' | 'ignored';
  * Run
  *
  * A run; ``metrics`` holds the last value of each series.
+ *
+ * Series ``system.cpu_cores`` (cores busy on average since the point before) and ``system.memory_bytes`` (resident
+ * memory) tell what a worker of ours used while it trained.
  */
 export type Run = {
     /**

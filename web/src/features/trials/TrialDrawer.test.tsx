@@ -40,6 +40,20 @@ describe("TrialDrawer", () => {
     await expectAccessible(document.body);
   });
 
+  it("says what training used", async () => {
+    const points = (value: number) => [{ step: 4, value, at: "2026-01-02T03:04:09.000000Z" }];
+    server.handle("GET /api/v1/runs/run-a/metrics", () => ({
+      items: [
+        { name: "system.cpu_cores", points: points(0.987) },
+        { name: "system.memory_bytes", points: points(256 * 1024 * 1024) },
+      ],
+    }));
+    await open({ state: "completed", run_id: "run-a" });
+    expect(await screen.findByText("0.99")).toBeInTheDocument();
+    expect(screen.getByText(/^256\sMiB$/)).toBeInTheDocument();
+    await expectAccessible(document.body);
+  });
+
   it("says the cause also where there are no further words", async () => {
     await open({ state: "queued", value: null, cause: "unschedulable", reason: null }, "ko");
     expect(await screen.findByText("워커를 받을 노드가 없습니다.")).toBeInTheDocument();

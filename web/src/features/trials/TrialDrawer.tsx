@@ -21,6 +21,7 @@ import { Attempts } from "./Attempts";
 import { CurveChart } from "./CurveChart";
 import { RunFiles } from "./RunFiles";
 import { RunLog } from "./RunLog";
+import { RunUsage } from "./RunUsage";
 
 interface TrialDrawerProps {
   experiment: Experiment;
@@ -70,7 +71,7 @@ function TrialView({ experiment, number, live }: { experiment: Experiment; numbe
         </Tabs.Tab>
       </Tabs.List>
       <Tabs.Panel value="overview">
-        <Overview experiment={experiment} trial={trial} />
+        <Overview experiment={experiment} trial={trial} live={live} />
       </Tabs.Panel>
       <Tabs.Panel value="log">
         {run && <RunLog runId={run} live={live && trial.state === "running"} />}
@@ -80,7 +81,15 @@ function TrialView({ experiment, number, live }: { experiment: Experiment; numbe
   );
 }
 
-function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialDetail }) {
+function Overview({
+  experiment,
+  trial,
+  live,
+}: {
+  experiment: Experiment;
+  trial: TrialDetail;
+  live: boolean;
+}) {
   const { t } = useTranslation();
   const format = useFormat();
   const metrics = Object.entries(trial.metrics ?? {});
@@ -144,6 +153,7 @@ function Overview({ experiment, trial }: { experiment: Experiment; trial: TrialD
           </Table>
         </Section>
       )}
+      {trial.run_id && <RunUsage runId={trial.run_id} live={live && trial.state === "running"} />}
       <Attempts trial={trial} />
       {trial.state === "completed" && trial.run_id && (
         <Register model={experiment.name} runId={trial.run_id} />

@@ -8,6 +8,11 @@ from pydantic import Field
 from melonkube.contracts.base import Answer, Instant, Name, Request, Scalar
 from melonkube.contracts.ids import Id
 
+SYSTEM_SERIES = "system."
+"""Begins the names of series that tell what a run used of its machine, not what came of it."""
+CPU_SERIES = SYSTEM_SERIES + "cpu_cores"
+MEMORY_SERIES = SYSTEM_SERIES + "memory_bytes"
+
 
 class RunState(StrEnum):
     """Where a run is; all but ``running`` are final."""
@@ -47,7 +52,11 @@ class RunFinish(Request):
 
 
 class Run(Answer):
-    """A run; ``metrics`` holds the last value of each series."""
+    """A run; ``metrics`` holds the last value of each series.
+
+    Series ``system.cpu_cores`` (cores busy on average since the point before) and ``system.memory_bytes`` (resident
+    memory) tell what a worker of ours used while it trained.
+    """
 
     id: Id
     name: str | None = None

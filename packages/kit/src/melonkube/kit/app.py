@@ -4,7 +4,7 @@ import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,14 +12,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from melonkube.contracts.errors import ErrorCode, Problem, ProblemItem
 from melonkube.kit.context import request_id
-from melonkube.kit.db import Database, database_away
-from melonkube.kit.errors import PROBLEM_TYPE, InvalidRequest, MelonError, NotReady, StorageFull
+from melonkube.kit.errors import DISK_FULL, PROBLEM_TYPE, InvalidRequest, MelonError, StorageFull
 from melonkube.kit.logs import get_logger
 from melonkube.kit.metrics import ServiceMetrics
 from melonkube.kit.middleware import ObserveMiddleware
@@ -41,6 +39,22 @@ _STATUS_CODES: dict[int, ErrorCode] = {
 }
 
 
+class Store(Protocol):
+    """What a service's app asks of its database; see :class:`melonkube.kit.db.Database`.
+
+    A service without one need not have a database's library either.
+    """
+
+    async def ping(self) -> None:
+        """Raise ``NotReady`` unless it answers."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+    def problem_of(self, error: BaseException) -> MelonError | None:
+        """Return the problem behind an error of its own, None for another's."""
+
+
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
     """Return ``problem`` as an answer."""
     return Response(
@@ -58,7 +72,7 @@ def create_service_app(
     routers: Sequence[APIRouter],
     lifespan: Callable[[FastAPI], AsyncIterator[None]],
     verifier: TokenVerifier,
-    database: Database | None = None,
+    database: Store | None = None,
     ready: Sequence[Check] = (),
     middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
@@ -104,7 +118,7 @@ def create_service_app(
     for router in routers:
         app.include_router(router)
     app.include_router(_health_router(database, ready, metrics))
-    unexpected = _handle_errors(app, metrics)
+    unexpected = _handle_errors(app, metrics, database)
     for layer in reversed(middleware):
         app.add_middleware(layer.cls, *layer.args, **layer.kwargs)
     app.add_middleware(ObserveMiddleware, metrics=metrics, on_error=unexpected)
@@ -141,7 +155,7 @@ def _finish_openapi(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _health_router(database: Database | None, ready: Sequence[Check], metrics: ServiceMetrics) -> APIRouter:
+def _health_router(database: Store | None, ready: Sequence[Check], metrics: ServiceMetrics) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -163,7 +177,7 @@ def _health_router(database: Database | None, ready: Sequence[Check], metrics: S
     return router
 
 
-def _handle_errors(app: FastAPI, metrics: ServiceMetrics) -> Callable[[Exception], Response]:
+def _handle_errors(app: FastAPI, metrics: ServiceMetrics, database: Store | None) -> Callable[[Exception], Response]:
     """Register the handlers; return what answers an error that none of them takes."""
 
     @app.exception_handler(MelonError)
@@ -187,7 +201,7 @@ def _handle_errors(app: FastAPI, metrics: ServiceMetrics) -> Callable[[Exception
         return problem_response(problem, dict(error.headers or {}))
 
     def unexpected(error: Exception) -> Response:
-        known = translate(error)
+        known = _known(error) or (database.problem_of(error) if database is not None else None)
         if known is not None:
             return problem_response(known.problem(request_id.get()), known.headers)
         metrics.unhandled.inc()
@@ -222,24 +236,10 @@ def validation_problem(errors: Sequence[Any]) -> InvalidRequest:
     return InvalidRequest(f"The request is not valid: {shown}{more}.", errors=items)
 
 
-def translate(error: BaseException) -> MelonError | None:
-    """Return the problem behind an error of the database or the disk, None if it is neither."""
+def _known(error: BaseException) -> MelonError | None:
+    """Return the problem behind an error that is nobody's fault here, None for another."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _disk_full()
-    if database_away(error):
-        return NotReady("The database does not answer; try again shortly.", headers={"Retry-After": "2"})
+        return StorageFull(DISK_FULL)
     if isinstance(error, OverflowError):
         return InvalidRequest("The request holds a number that is too large.")
-    if not isinstance(error, DBAPIError):
-        return None
-    said = str(error.orig).lower()
-    if "disk is full" in said or "no space left" in said or "diskfull" in said:
-        return _disk_full()
-    unstorable = ("dataerror", "invalid byte sequence", "invalid input for query argument", "out of range")
-    if isinstance(error, DataError) or any(sign in said for sign in unstorable):
-        return InvalidRequest("The request holds a value that cannot be stored.")
     return None
-
-
-def _disk_full() -> StorageFull:
-    return StorageFull("The disk is full: free some space, then try again. Nothing was stored.")

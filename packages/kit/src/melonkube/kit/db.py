@@ -16,14 +16,14 @@ from fastapi import Depends, Request
 from sqlalchemy import JSON, DateTime, MetaData, Table, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from melonkube.kit.errors import NotReady
+from melonkube.kit.errors import DISK_FULL, InvalidRequest, MelonError, NotReady, StorageFull
 from melonkube.kit.settings import ServiceSettings
 from melonkube.kit.sqlite import OneTripConnection, connect
 
@@ -48,6 +48,8 @@ _AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+_FULL = ("disk is full", "no space left", "diskfull")
+_UNSTORABLE = ("dataerror", "invalid byte sequence", "invalid input for query argument", "out of range")
 
 
 class Base(DeclarativeBase):
@@ -178,6 +180,19 @@ class Database:
                 await session.execute(text("SELECT 1"))
         except Exception as error:
             raise NotReady("The database does not answer.") from error
+
+    def problem_of(self, error: BaseException) -> MelonError | None:
+        """Return the problem behind an error of the database, None for another's."""
+        if database_away(error):
+            return NotReady("The database does not answer; try again shortly.", headers={"Retry-After": "2"})
+        if not isinstance(error, DBAPIError):
+            return None
+        said = str(error.orig).lower()
+        if any(sign in said for sign in _FULL):
+            return StorageFull(DISK_FULL)
+        if isinstance(error, DataError) or any(sign in said for sign in _UNSTORABLE):
+            return InvalidRequest("The request holds a value that cannot be stored.")
+        return None
 
     async def close(self) -> None:
         """Close every connection."""

@@ -154,6 +154,9 @@ class StorageFull(MelonError):
     code = ErrorCode.STORAGE_FULL
 
 
+DISK_FULL = "The disk is full: free some space, then try again. Nothing was stored."
+
+
 class PassedOn(MelonError):
     """A problem another service answered with, handed to the caller as it is."""
 

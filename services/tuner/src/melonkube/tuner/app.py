@@ -1,6 +1,7 @@
 """The tuner's app: its parts put together, its tasks started and ended."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from fastapi import FastAPI
 
 from melonkube.kit.app import create_service_app
 from melonkube.kit.client import PeerClient
-from melonkube.kit.db import Database
+from melonkube.kit.db import Database, database_away
 from melonkube.kit.errors import NotReady
 from melonkube.kit.logs import get_logger
-from melonkube.kit.migrations import NewerDatabase, migrate
+from melonkube.kit.migrations import migrate, migrate_when_there
 from melonkube.kit.tokens import TokenKey, TokenSigner, TokenVerifier
 from melonkube.tuner.catalog import endpoints as catalog_endpoints
 from melonkube.tuner.catalog.registry import EXECUTORS, Catalog, find
@@ -43,7 +44,6 @@ from melonkube.tuner.trials.service import TrialService
 log = get_logger("melonkube.tuner")
 
 SERVICE = "tuner"
-_LONGEST_PAUSE = 5.0
 _RECORD_SECONDS = 2.0
 
 
@@ -114,10 +114,10 @@ def create_app(
         try:
             await migrate(db, SERVICE)
             readiness.migrated.set()
-        except NewerDatabase:
-            raise
         except Exception as error:
-            log.warning("the database is not there yet", error=repr(error))
+            if not database_away(error):
+                raise
+            log.warning("the database is not there yet", reason=repr(error)[:300])
         if settings.warm_search:
             await tuner.search.warm()
         work = asyncio.create_task(_work(db, tuner, readiness), name="tuner")
@@ -187,16 +187,15 @@ def _assemble(
 
 
 async def _work(db: Database, tuner: Tuner, readiness: Readiness) -> None:
-    """Wait for the database, however long it is away, then run the tuner's tasks."""
-    pause = 0.2
-    while not readiness.migrated.is_set():
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, pause * 2)
+    """Wait for the database, however long it is away, then run the tuner's tasks; end the process if it will not do."""
+    if not readiness.migrated.is_set():
         try:
-            await migrate(db, SERVICE)
-            readiness.migrated.set()
+            await migrate_when_there(db, SERVICE)
         except Exception as error:
-            log.warning("the database is not there yet", error=repr(error))
+            log.critical("the database cannot be used", reason=str(error))
+            signal.raise_signal(signal.SIGTERM)
+            return
+        readiness.migrated.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(tuner.fleet.run(), name="fleet")
         group.create_task(tuner.keeper.run(), name="keeper")

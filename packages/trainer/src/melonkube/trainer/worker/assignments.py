@@ -29,6 +29,7 @@ from melonkube.trainer.worker.registry import RegistryFiles
 from melonkube.trainer.worker.run import run_of
 from melonkube.trainer.worker.trial import End, TrialControl
 from melonkube.trainer.worker.tuner import TunerCalls
+from melonkube.trainer.worker.usage import Usage
 
 log = logging.getLogger("melonkube.worker.assignments")
 
@@ -119,7 +120,8 @@ class Assignments:
             trial.max_seconds,
         )
         began = time.monotonic()
-        fitted = trainer.train(trial.params, control)
+        with Usage(self._recorder.write_point):
+            fitted = trainer.train(trial.params, control)
         self._recorder.settle()
         seconds = round(time.monotonic() - began, 3)
         match control.end:

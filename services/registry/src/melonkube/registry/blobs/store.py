@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from melonkube.contracts.ids import new_id
-from melonkube.kit.errors import MelonError, NotReady, StorageFull
+from melonkube.kit.errors import DISK_FULL, MelonError, NotReady, StorageFull
 from melonkube.registry.owner import Owner
 from melonkube.registry.settings import Settings
 
@@ -234,13 +234,10 @@ class _translated:
             return
         if isinstance(error, OSError):
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(_FULL) from error
+                raise StorageFull(DISK_FULL) from error
             return
         if isinstance(error, BaseError):
             said = str(error).lower()
             if "no space left" in said or "os error 28" in said or "quota exceeded" in said:
-                raise StorageFull(_FULL) from error
+                raise StorageFull(DISK_FULL) from error
             raise NotReady("The object store does not answer; try again shortly.") from error
-
-
-_FULL = "The disk is full: free some space, then try again. Nothing was stored."

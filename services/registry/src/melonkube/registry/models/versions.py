@@ -14,7 +14,7 @@ from melonkube.contracts.models import (
     ModelVersion,
     ModelVersionCreate,
 )
-from melonkube.contracts.runs import RunState
+from melonkube.contracts.runs import SYSTEM_SERIES, RunState
 from melonkube.kit.db import Database, ReadSession
 from melonkube.kit.errors import Conflict, InUse, NotFound
 from melonkube.registry.blobs.models import BlobRow
@@ -100,7 +100,9 @@ class VersionService:
                 files=[{"path": path, "sha256": file.sha256} for path, file in bundle.files.items()],
                 signature=signature.model_dump(mode="json"),
                 input_example=example,
-                metrics={series: point[1] for series, point in run.latest.items()},
+                metrics={
+                    series: point[1] for series, point in run.latest.items() if not series.startswith(SYSTEM_SERIES)
+                },
                 lineage=lineage_of(run, dataset).model_dump(mode="json"),
                 created_at=datetime.now(UTC),
             )
