@@ -34,6 +34,23 @@ def test_answer_is_in_sight_on_a_phone(open_window: OpenWindow, world: World) ->
     window.shot("phone-prediction")
 
 
+def test_search_space_fits_a_phone(open_window: OpenWindow, world: World) -> None:
+    window = open_window()
+    page = window.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    window.go(f"/experiments/new?dataset={world.dataset_id}&target=y")
+    page.get_by_role("button", name=re.compile("^Search space")).click()
+    expect(page.get_by_role("textbox", name="num_leaves: To")).to_be_visible()
+    page.wait_for_function(
+        """() => {
+          const space = document.querySelector('[role=group][aria-label="Search space"]');
+          return space.clientWidth > 200 && space.scrollWidth <= space.clientWidth;
+        }"""
+    )
+    window.accessible()
+    window.shot("phone-search-space", full=True)
+
+
 def test_experiment_deleted_elsewhere_is_not_shown_as_if_it_were_there(open_window: OpenWindow, api: Api) -> None:
     dataset = api.upload(table(800, hard=True), "deleted elsewhere")
     made = api.tune(dataset["id"], name="deleted elsewhere", budget={"max_trials": 500})

@@ -76,6 +76,8 @@ describe("PredictPanel", () => {
     expect(await screen.findByRole("alert")).toHaveTextContent("Mend the marked fields");
     const age = screen.getByRole("textbox", { name: "age" });
     expect(age).toBeInvalid();
+    // The field may be out of sight.
+    expect(age).toHaveFocus();
     expect(age).toHaveAccessibleDescription(expect.stringContaining("'age' must be a number."));
     await expectAccessible(container);
   });

@@ -48,6 +48,10 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
     // In a narrow window it stands below the form, where nobody would see that there is an answer.
     if (ask.data) result.current?.scrollIntoView({ block: "nearest" });
   }, [ask.data]);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (ask.error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [ask.error]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ask.isPending) ask.mutate(row);
@@ -57,7 +61,7 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
   return (
     <>
       <div className={classes.columns}>
-        <form onSubmit={submit} className={classes.form} noValidate>
+        <form onSubmit={submit} className={classes.form} ref={form} noValidate>
           <Section
             title={t("predict.title")}
             aside={

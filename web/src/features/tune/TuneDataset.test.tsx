@@ -135,6 +135,25 @@ describe("TuneDataset", () => {
     expect(server.calls).not.toContain(CREATE);
   });
 
+  it("tells a refusal in Korean, names what is meant, and keeps what the server says", async () => {
+    const detail = "'job' is stored as string and can only be: categorical.";
+    server.handle(
+      CREATE,
+      () =>
+        new Refusal(422, "invalid_request", "Something is wrong.", [
+          { pointer: "/columns/job/kind", code: "column_kind_impossible", detail },
+        ]),
+    );
+    const user = userEvent.setup();
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />, {
+      language: "ko",
+    });
+    await user.click(await screen.findByRole("button", { name: "튜닝" }));
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("columns › job › kind: 그 종류로는 쓸 수 없는 열입니다.");
+    expect(screen.getByText(detail)).toHaveAttribute("lang", "en");
+  });
+
   it("says at the target why it cannot be predicted", async () => {
     server.handle(SUGGEST, () => new Refusal(422, "target_constant", "Column 'job' always holds 'clerk'."));
     await show(<TuneDataset dataset={makeDataset()} initialTarget="job" onTarget={onTarget} />, {

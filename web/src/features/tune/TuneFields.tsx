@@ -50,7 +50,7 @@ export function useFieldError(): (message: string | undefined) => string | undef
 
 /** Everything about an experiment but its target; simple at first sight, complete when opened. */
 export function TuneFields({ dataset, target, suggestion, decided, onTask }: TuneFieldsProps) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   const queries = useQueryClient();
   const errorOf = useFieldError();
@@ -278,7 +278,11 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
             </Accordion.Item>
           </Accordion>
           {make.error && (
-            <ProblemAlert error={make.error} brief={everyFaultShown(make.error, form.getValues())} />
+            <ProblemAlert
+              error={make.error}
+              // At its field a fault is told in the page's words; what the server says stands here.
+              brief={i18n.language === "en" && everyFaultShown(make.error, form.getValues())}
+            />
           )}
           <Group justify="space-between" className={classes.bar}>
             <Summary target={target} />
