@@ -63,12 +63,17 @@ class Window:
             viewport={"width": 1360, "height": 900},
         )
         self._context.set_default_timeout(20_000)
-        self.page: Page = self._context.new_page()
         self.faults: list[str] = []
         self.foreign: list[str] = []
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", self._console)
-        self.page.on("request", self._request)
+        self.page: Page = self.tab()
+
+    def tab(self) -> Page:
+        """Open one more tab, of the same browser for the page in it."""
+        page = self._context.new_page()
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("console", self._console)
+        page.on("request", self._request)
+        return page
 
     def _console(self, message: ConsoleMessage) -> None:
         # A refusal of the server is an answer that the page shows; the browser's line about it is no fault of ours.

@@ -42,12 +42,41 @@ describe("the texts", () => {
     expect([...korean].filter(([, text]) => glued.test(text))).toEqual([]);
   });
 
-  it("word every code that the server may answer with", () => {
-    const source = readFileSync("../packages/contracts/src/melonkube/contracts/errors.py", "utf8");
-    const body = source.slice(source.indexOf("class ErrorCode"), source.indexOf("class ProblemItem"));
-    const codes = [...body.matchAll(/^ {4}[A-Z_]+ = "(\w+)"$/gm)].map((match) => match[1] ?? "");
-    expect(codes.length).toBeGreaterThan(50);
-    expect(codes.filter((code) => !english.has(`errors.${code}`))).toEqual([]);
+  it.each([
+    ["errors.py", "ErrorCode", "errors", 50],
+    ["experiments.py", "Cause", "causes", 11],
+    ["experiments.py", "Metric", "metrics", 7],
+    ["experiments.py", "Metric", "metricsLong", 7],
+    ["experiments.py", "ExperimentState", "states", 6],
+    ["experiments.py", "TrialState", "states", 7],
+    ["datasets.py", "DatasetState", "states", 3],
+    ["endpoints.py", "EndpointState", "states", 3],
+    ["signature.py", "Kind", "kinds", 5],
+    ["signature.py", "Kind", "predict.wrong", 5],
+    ["signature.py", "Role", "roles", 4],
+    ["signature.py", "Task", "tasks", 3],
+  ])("word in both languages every value that %s exports as %s, under %s", (file, name, place, atLeast) => {
+    const source = readFileSync(`../packages/contracts/src/melonkube/contracts/${file}`, "utf8");
+    const body = source.split(`class ${name}(StrEnum):\n`)[1]?.split(/^\S/m)[0] ?? "";
+    const values = [...body.matchAll(/^ {4}[A-Z0-9_]+ = "(\w+)"$/gm)].map((match) => match[1] ?? "");
+    expect(values.length).toBeGreaterThanOrEqual(atLeast);
+    for (const texts of [english, korean]) {
+      expect(values.filter((value) => !texts.has(`${place}.${value}`))).toEqual([]);
+    }
+  });
+});
+
+describe("the samples", () => {
+  it("are described in both languages, in English as the server describes them", () => {
+    const samples: { name: string; title: string; description: string }[] = JSON.parse(
+      readFileSync("../examples/data/samples.json", "utf8"),
+    );
+    expect(samples.length).toBeGreaterThan(2);
+    for (const { name, title, description } of samples) {
+      expect(english.get(`samples.known.${name}.title`)).toBe(title);
+      expect(english.get(`samples.known.${name}.description`)).toBe(description);
+      expect(korean.has(`samples.known.${name}.title`)).toBe(true);
+    }
   });
 });
 

@@ -23,25 +23,3 @@ export function Notice({ tone = "note", title, children }: NoticeProps) {
     </div>
   );
 }
-
-/** Several things to know, under one title. */
-export function NoticeList({
-  title,
-  items,
-  tone,
-}: {
-  title: string;
-  items: readonly string[];
-  tone?: "note" | "warning";
-}) {
-  if (items.length === 0) return null;
-  return (
-    <Notice title={title} tone={tone ?? "note"}>
-      <ul className={classes.list}>
-        {items.map((item) => (
-          <li key={item}>{item}</li>
-        ))}
-      </ul>
-    </Notice>
-  );
-}

@@ -2,7 +2,9 @@ import { Button, Group, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useProblemText } from "@/i18n/problem-text";
+import { Fault } from "./Fault";
 import { Notice } from "./Notice";
+import { Said } from "./Said";
 
 interface ProblemAlertProps {
   error: unknown;
@@ -24,14 +26,16 @@ export function ProblemAlert({ error, title, brief = false, onRetry, children }:
     <Notice tone="problem" title={title ?? text.message}>
       {title && <div>{text.message}</div>}
       {!brief && text.detail && (
-        <Text size="sm" c="dimmed" mt={2}>
-          {text.detail}
+        <Text size="sm" c="dimmed" mt={2} component="div">
+          <Said>{text.detail}</Said>
         </Text>
       )}
       {!brief && text.items.length > 0 && (
         <ul style={{ margin: 0, paddingLeft: "1.125rem" }}>
           {text.items.map((item) => (
-            <li key={item}>{item}</li>
+            <li key={item.pointer + item.detail}>
+              <Fault item={item} />
+            </li>
           ))}
         </ul>
       )}

@@ -20,9 +20,9 @@ import { CopyButton } from "@/ui/CopyButton";
 import { Facts } from "@/ui/Facts";
 import { NONE } from "@/ui/format";
 import { ButtonLink } from "@/ui/links";
-import { NoticeList } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { ServerNotes } from "@/ui/ServerNotes";
 import { StateMark } from "@/ui/StateMark";
 import { useFormat } from "@/ui/use-format";
 import { ColumnsTable } from "./ColumnsTable";
@@ -109,7 +109,7 @@ function Loaded({ dataset, tab }: { dataset: Dataset; tab: "columns" | "preview"
           <Skeleton height={320} />
         </Stack>
       )}
-      <NoticeList title={t("datasets.notes")} items={dataset.warnings ?? []} />
+      <ServerNotes items={dataset.warnings} />
       {ready && (
         <Tabs
           value={tab}

@@ -12,7 +12,7 @@ import { isSlug, suggestSlug } from "./slug";
 interface DeployDialogProps {
   opened: boolean;
   onClose: () => void;
-  /** Of what the endpoint's name is made. */
+  /** The model's name, of which the endpoint's is made. */
   suggestion: string;
   body: EndpointPut;
   /** What will answer. */
@@ -38,9 +38,13 @@ function DeployForm({ onClose, suggestion, body, text }: DeployDialogProps) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const queries = useQueryClient();
-  const [name, setName] = useState(() => suggestSlug(suggestion));
+  const [typed, setTyped] = useState<string>();
+  const list = useInfiniteQuery(endpointList());
+  const existing = list.data?.pages.flatMap((page) => page.items) ?? [];
+  // An endpoint of the same model is offered its next version; one of another model is not taken over unasked.
+  const others = existing.filter((each) => (each.model ?? each.target.model) !== suggestion);
+  const name = typed ?? suggestSlug(suggestion, new Set(others.map((each) => each.name)));
   const valid = isSlug(name);
-  const existing = useInfiniteQuery(endpointList());
   const deploy = useMutation({
     mutationFn: () => setEndpoint(name, body),
     onSuccess: (endpoint) => {
@@ -55,8 +59,7 @@ function DeployForm({ onClose, suggestion, body, text }: DeployDialogProps) {
     event.preventDefault();
     if (valid && !deploy.isPending) deploy.mutate();
   };
-  const switches =
-    existing.data?.pages.some((page) => page.items.some((each) => each.name === name)) ?? false;
+  const switches = existing.some((each) => each.name === name);
   return (
     <form onSubmit={submit}>
       <Text size="sm" mb="md">
@@ -66,7 +69,7 @@ function DeployForm({ onClose, suggestion, body, text }: DeployDialogProps) {
         label={t("deploy.name")}
         description={t("deploy.nameHint")}
         value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
+        onChange={(event) => setTyped(event.currentTarget.value)}
         error={valid ? undefined : t("deploy.nameInvalid")}
         data-autofocus
         autoComplete="off"

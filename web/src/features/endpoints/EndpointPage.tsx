@@ -16,6 +16,7 @@ import { AnchorLink, ButtonLink } from "@/ui/links";
 import { Notice } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { Said } from "@/ui/Said";
 import { StateMark } from "@/ui/StateMark";
 import { useFormat } from "@/ui/use-format";
 import { PredictPanel } from "./PredictPanel";
@@ -144,7 +145,7 @@ function Coming({ endpoint }: { endpoint: Endpoint }) {
         tone="problem"
         title={t(endpoint.model ? "endpoints.switchFailed" : "endpoints.loadFailed", { what })}
       >
-        {target.reason}
+        {target.reason && <Said>{target.reason}</Said>}
       </Notice>
     );
   }

@@ -1,12 +1,13 @@
 import { Autocomplete, Select, TextInput } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import type { Column } from "@/api/generated";
+import type { Column, ProblemItem } from "@/api/generated";
+import { Fault } from "@/ui/Fault";
 import { useFormat } from "@/ui/use-format";
 
 interface FeatureFieldProps {
   column: Column;
   value: string;
-  error: string | undefined;
+  error: ProblemItem | undefined;
   onChange: (value: string) => void;
 }
 
@@ -23,7 +24,18 @@ export function FeatureField({ column, value, error, onChange }: FeatureFieldPro
           value: format.count(column.categories.length),
         })
       : t(`kinds.${column.kind}`);
-  const common = { label: column.name, description, placeholder: t("predict.missing"), error };
+  const common = {
+    label: column.name,
+    description,
+    placeholder: t("predict.missing"),
+    error: error && (
+      <Fault
+        item={error}
+        words={error.code === "wrong_type" ? t(`predict.wrong.${column.kind}`) : undefined}
+        placed
+      />
+    ),
+  };
   if (column.kind === "boolean") {
     return (
       <Select

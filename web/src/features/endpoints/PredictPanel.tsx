@@ -1,18 +1,25 @@
 import { Button, Group, Skeleton } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { askEndpoint, endpointSchema, predictPath } from "@/api/endpoints";
 import type { EndpointSchema } from "@/api/generated";
 import { toProblem } from "@/api/problem";
-import { useItemText } from "@/i18n/problem-text";
 import { ProblemAlert } from "@/ui/ProblemAlert";
 import { Section } from "@/ui/Section";
 import { CodeLines } from "./CodeLines";
 import classes from "./Endpoints.module.css";
 import { FeatureField } from "./FeatureField";
 import { PredictionResult } from "./PredictionResult";
-import { curlLine, faultsOfRow, formToRow, pythonCode, type Row, rowToForm } from "./signature-form";
+import {
+  curlLine,
+  faultsOfRow,
+  formToRow,
+  pythonCode,
+  type Row,
+  rowToForm,
+  unseenFeatures,
+} from "./signature-form";
 
 /** A form made from the model's signature, the answer beside it, and the same call as code. */
 export function PredictPanel({ name, digest }: { name: string; digest: string }) {
@@ -30,14 +37,21 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
   const ask = useMutation({
     mutationFn: async (sent: Row) => {
       const started = performance.now();
-      const answer = await askEndpoint(schema.name, [formToRow(features, sent)]);
-      return { answer, milliseconds: performance.now() - started };
+      const sentRow = formToRow(features, sent);
+      const answer = await askEndpoint(schema.name, [sentRow]);
+      return { answer, milliseconds: performance.now() - started, unseen: unseenFeatures(features, sentRow) };
     },
   });
-  const itemText = useItemText();
-  const faults = faultsOfRow(
-    (ask.error ? toProblem(ask.error).errors : []).map((item) => ({ ...item, detail: itemText(item) })),
-  );
+  const faults = faultsOfRow(ask.error ? toProblem(ask.error).errors : []);
+  const result = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // In a narrow window it stands below the form, where nobody would see that there is an answer.
+    if (ask.data) result.current?.scrollIntoView({ block: "nearest" });
+  }, [ask.data]);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (ask.error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [ask.error]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ask.isPending) ask.mutate(row);
@@ -47,7 +61,7 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
   return (
     <>
       <div className={classes.columns}>
-        <form onSubmit={submit} className={classes.form} noValidate>
+        <form onSubmit={submit} className={classes.form} ref={form} noValidate>
           <Section
             title={t("predict.title")}
             aside={
@@ -78,7 +92,7 @@ function PredictForm({ schema }: { schema: EndpointSchema }) {
             </Group>
           </Section>
         </form>
-        <div className={classes.result} aria-live="polite">
+        <div className={classes.result} aria-live="polite" ref={result}>
           <Section title={t("predict.result")}>
             {ask.error ? (
               <ProblemAlert

@@ -1,13 +1,13 @@
 import { Paper, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { PredictAnswer, Signature } from "@/api/generated";
-import { NoticeList } from "@/ui/Notice";
+import { ServerNotes } from "@/ui/ServerNotes";
 import { useFormat } from "@/ui/use-format";
 import classes from "./Endpoints.module.css";
 import { rankedProbabilities } from "./signature-form";
 
 interface PredictionResultProps {
-  result: { answer: PredictAnswer; milliseconds: number } | undefined;
+  result: { answer: PredictAnswer; milliseconds: number; unseen: string[] } | undefined;
   signature: Signature;
 }
 
@@ -24,9 +24,8 @@ export function PredictionResult({ result, signature }: PredictionResultProps) {
       </Paper>
     );
   }
-  const { answer, milliseconds } = result;
+  const { answer, milliseconds, unseen } = result;
   const chances = answer.probabilities?.[0];
-  const warnings = answer.warnings ?? [];
   return (
     <Paper withBorder p="md" bg="var(--melon-panel)">
       <Text size="xs" c="dimmed">
@@ -51,7 +50,12 @@ export function PredictionResult({ result, signature }: PredictionResultProps) {
         </table>
       )}
       <div className={classes.notes}>
-        <NoticeList title={t("predict.warnings")} items={warnings} tone="warning" />
+        <ServerNotes
+          title={t("predict.warnings")}
+          items={answer.warnings}
+          known={unseen.map((name) => t("predict.unseen", { name }))}
+          tone="warning"
+        />
       </div>
       <Text size="xs" c="dimmed" mt="md" className="tabular">
         {t("predict.by", { model: answer.model, version: answer.version })}

@@ -8,6 +8,7 @@ import {
   rankedProbabilities,
   rowToForm,
   shellQuote,
+  unseenFeatures,
 } from "./signature-form";
 
 const { features } = SIGNATURE;
@@ -43,14 +44,22 @@ describe("a row in the form", () => {
 describe("faultsOfRow", () => {
   it("puts each fault at its field, the first of each, and the rest apart", () => {
     const fault = (pointer: string, detail: string) => ({ pointer, code: "wrong_type", detail });
-    expect(
-      faultsOfRow([
-        fault("/instances/0/age", "must be a number"),
-        fault("/instances/0/age", "again"),
-        fault("/instances/0/a~1b", "slash"),
-        fault("/instances", "too many"),
-      ]),
-    ).toEqual({ fields: { age: "must be a number", "a/b": "slash" }, others: ["too many"] });
+    const number = fault("/instances/0/age", "must be a number");
+    const slash = fault("/instances/0/a~1b", "slash");
+    const many = fault("/instances", "too many");
+    expect(faultsOfRow([number, fault("/instances/0/age", "again"), slash, many])).toEqual({
+      fields: { age: number, "a/b": slash },
+      others: [many],
+    });
+  });
+});
+
+describe("unseenFeatures", () => {
+  it("names the categories that training did not see, and no missing value", () => {
+    const features = SIGNATURE.features;
+    expect(unseenFeatures(features, { age: 7, job: "pilot" })).toEqual(["job"]);
+    expect(unseenFeatures(features, { age: 7, job: "clerk" })).toEqual([]);
+    expect(unseenFeatures(features, { age: 7, job: null })).toEqual([]);
   });
 });
 

@@ -40,17 +40,30 @@ export function formToRow(features: readonly Column[], form: Row): Record<string
 
 /** The server's faults of the one row that was sent, by field; those that name no field come second. */
 export function faultsOfRow(items: readonly ProblemItem[]): {
-  fields: Record<string, string>;
-  others: string[];
+  fields: Record<string, ProblemItem>;
+  others: ProblemItem[];
 } {
-  const fields: Record<string, string> = {};
-  const others: string[] = [];
+  const fields: Record<string, ProblemItem> = {};
+  const others: ProblemItem[] = [];
   for (const item of items) {
     const [root, , name] = pointerParts(item.pointer);
-    if (root === "instances" && name !== undefined) fields[name] ??= item.detail;
-    else others.push(item.detail);
+    if (root === "instances" && name !== undefined) fields[name] ??= item;
+    else others.push(item);
   }
   return { fields, others };
+}
+
+/** The features whose value in a row that was sent is none of the categories that training saw. */
+export function unseenFeatures(
+  features: readonly Column[],
+  row: Readonly<Record<string, CellValue>>,
+): string[] {
+  return features
+    .filter(({ name, categories }) => {
+      const cell = row[name];
+      return categories != null && cell != null && !categories.includes(String(cell));
+    })
+    .map(({ name }) => name);
 }
 
 /** Quotes a text for a POSIX shell. */

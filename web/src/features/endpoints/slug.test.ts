@@ -18,6 +18,14 @@ describe("toSlug", () => {
     expect(suggestSlug("고객 이탈")).toBe("model");
   });
 
+  it("suggests no name that is taken", () => {
+    expect(suggestSlug("고객 이탈", new Set(["model", "model-2"]))).toBe("model-3");
+    const long = "a".repeat(63);
+    const other = suggestSlug(long, new Set([long]));
+    expect(other).toBe(`${"a".repeat(61)}-2`);
+    expect(isSlug(other)).toBe(true);
+  });
+
   it.each(["", "-a", "a-", "A", "a_b", "a".repeat(64), "가"])("%s is none", (text) => {
     expect(isSlug(text)).toBe(false);
   });

@@ -10,9 +10,15 @@ export function toSlug(name: string): string {
     .replace(/-+$/, "");
 }
 
-/** The same, never empty. */
-export function suggestSlug(name: string): string {
-  return toSlug(name) || "model";
+/** The same, never empty, and none of those that are taken. */
+export function suggestSlug(name: string, taken: ReadonlySet<string> = new Set()): string {
+  const first = toSlug(name) || "model";
+  let slug = first;
+  for (let number = 2; taken.has(slug); number++) {
+    const end = `-${number}`;
+    slug = first.slice(0, 63 - end.length).replace(/-+$/, "") + end;
+  }
+  return slug;
 }
 
 export function isSlug(text: string): boolean {

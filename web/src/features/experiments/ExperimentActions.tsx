@@ -11,10 +11,11 @@ import { DeployDialog } from "@/features/endpoints/DeployDialog";
 import { useProblemText } from "@/i18n/problem-text";
 import { Confirm } from "@/ui/Confirm";
 import { startDownload } from "@/ui/download";
+import { Said } from "@/ui/Said";
 
 /** What can be done with an experiment as it stands. */
 export function ExperimentActions({ experiment }: { experiment: Experiment }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [dialog, setDialog] = useState<"stop" | "delete" | "deploy" | null>(null);
@@ -105,7 +106,8 @@ export function ExperimentActions({ experiment }: { experiment: Experiment }) {
       </Button>
       {(toggle.error ?? download.error) && (
         <span role="alert" style={{ flexBasis: "100%", color: "var(--mantine-color-error)" }}>
-          {failed.detail ?? failed.message}
+          {i18n.language === "en" ? (failed.detail ?? failed.message) : failed.message}{" "}
+          {i18n.language !== "en" && failed.detail && <Said>{failed.detail}</Said>}
         </span>
       )}
       {download.data && (

@@ -3,14 +3,17 @@ import { useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
+import { toProblem } from "@/api/problem";
 import { TrialDrawer } from "@/features/trials/TrialDrawer";
 import { AnchorLink, ButtonLink } from "@/ui/links";
-import { NoticeList } from "@/ui/Notice";
 import { Page } from "@/ui/Page";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { ServerNotes } from "@/ui/ServerNotes";
 import { StateMark } from "@/ui/StateMark";
+import { useFormat } from "@/ui/use-format";
 import { ExperimentActions } from "./ExperimentActions";
 import { KeyFigures } from "./KeyFigures";
+import { notesOf } from "./notes";
 import { ProgressChart } from "./ProgressChart";
 import { Reason } from "./Reason";
 import { Settings } from "./Settings";
@@ -23,7 +26,8 @@ import { useLiveExperiment } from "./use-live-experiment";
 export function ExperimentPage({ id, search }: { id: string; search: ExperimentSearch }) {
   const { t } = useTranslation();
   const { experiment, trials } = useLiveExperiment(id);
-  if (experiment.isError && !experiment.data) {
+  // What was deleted elsewhere is not shown as if it were still there.
+  if (experiment.isError && (!experiment.data || toProblem(experiment.error).status === 404)) {
     return (
       <Page title={t("experiments.one")}>
         <ProblemAlert error={experiment.error} onRetry={() => void experiment.refetch()}>
@@ -64,6 +68,7 @@ interface LoadedProps {
 
 function Loaded({ experiment, trials, problem, onRetry, search }: LoadedProps) {
   const { t } = useTranslation();
+  const format = useFormat();
   const navigate = useNavigate({ from: "/experiments/$experimentId" });
   const change = (next: Partial<ExperimentSearch>) =>
     void navigate({ search: (old) => ({ ...old, ...next }), replace: true, resetScroll: false });
@@ -92,7 +97,12 @@ function Loaded({ experiment, trials, problem, onRetry, search }: LoadedProps) {
       actions={<ExperimentActions experiment={experiment} />}
     >
       <Reason experiment={experiment} />
-      <NoticeList title={t("datasets.notes")} items={experiment.warnings ?? []} />
+      <ServerNotes
+        items={experiment.warnings}
+        known={notesOf(experiment).map(({ about, count }) =>
+          t(`experiments.notes.${about}`, { value: format.count(count) }),
+        )}
+      />
       <KeyFigures experiment={experiment} onTrial={showTrial} />
       {problem && !trials ? (
         <ProblemAlert error={problem} onRetry={onRetry} />

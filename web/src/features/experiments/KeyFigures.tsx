@@ -19,6 +19,7 @@ export function KeyFigures({
   const format = useFormat();
   const { best, baseline } = experiment;
   const gain = improvement(experiment);
+  const ended = isFinal(experiment);
   return (
     <dl className={classes.figures}>
       <div>
@@ -32,7 +33,7 @@ export function KeyFigures({
               {t("figures.byTrial", { number: format.count(best.number) })}
             </UnstyledButton>
           ) : (
-            t("figures.noBest")
+            t(ended ? "figures.none" : "figures.noBest")
           )}
         </Text>
       </div>
@@ -44,7 +45,7 @@ export function KeyFigures({
             ? t(gain > 0 ? "figures.better" : gain < 0 ? "figures.worse" : "figures.same", {
                 value: format.metric(baseline.value),
               })
-            : t("figures.noBaseline")}
+            : t(ended ? "figures.notCompared" : "figures.noBaseline")}
         </Text>
       </div>
       <div>
@@ -54,7 +55,7 @@ export function KeyFigures({
         </dd>
         <Text size="xs" c="dimmed" component="dd">
           {best?.holdout_value == null
-            ? t("figures.holdoutLater")
+            ? t(ended ? "figures.notScored" : "figures.holdoutLater")
             : baseline?.holdout_value == null
               ? t("figures.holdoutUnseen")
               : t("figures.holdoutBaseline", { value: format.metric(baseline.holdout_value) })}

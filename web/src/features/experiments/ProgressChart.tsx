@@ -154,7 +154,7 @@ export function ProgressChart({ experiment, trials, onTrial }: ProgressChartProp
         points.length === 0 && running.length === 0 ? (
           <Center h={HEIGHT} bg="var(--melon-panel)">
             <Text c="dimmed" size="sm">
-              {t("charts.noTrials")}
+              {t(isFinal(experiment) ? "figures.none" : "charts.noTrials")}
             </Text>
           </Center>
         ) : (

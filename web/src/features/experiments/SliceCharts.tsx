@@ -1,6 +1,7 @@
 import { Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
+import { isFinal } from "@/api/experiments";
 import type { Experiment, Trial } from "@/api/generated";
 import { Figure } from "@/ui/chart/Figure";
 import { LazyChart } from "@/ui/chart/LazyChart";
@@ -28,7 +29,14 @@ export function SliceCharts({ experiment, trials, onTrial }: SliceProps) {
     () => trials.filter((trial) => trial.state === "completed" && trial.value != null),
     [trials],
   );
-  if (completed.length === 0) return <EmptyState title={t("charts.noTrials")} hint={t("charts.noSlices")} />;
+  const ended = isFinal(experiment);
+  if (completed.length === 0)
+    return (
+      <EmptyState
+        title={t(ended ? "figures.none" : "charts.noTrials")}
+        hint={t(ended ? "charts.noSlicesEnded" : "charts.noSlices")}
+      />
+    );
   return (
     <>
       <Text size="sm" c="dimmed" mb="md">

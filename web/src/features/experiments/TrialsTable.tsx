@@ -129,7 +129,11 @@ export function TrialsTable({ experiment, trials, search, onChange }: TrialsTabl
   ];
 
   if (trials.length === 0) {
-    return <EmptyState title={t("trials.empty")} hint={t("trials.emptyHint")} />;
+    return isFinal(experiment) ? (
+      <EmptyState title={t("trials.emptyEnded")} hint={t("trials.emptyEndedHint")} />
+    ) : (
+      <EmptyState title={t("trials.empty")} hint={t("trials.emptyHint")} />
+    );
   }
   return (
     <>

@@ -16,11 +16,13 @@ class FakeServer {
   /** Statuses with which the next streams are refused. */
   refusals: number[] = [];
   reads = 0;
+  deleted = false;
 
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request =
       input instanceof Request ? input : new Request(new URL(String(input), "http://melon.test"), init);
     const path = new URL(request.url).pathname;
+    if (this.deleted) return Response.json({ status: 404, code: "not_found", detail: "" }, { status: 404 });
     if (path.endsWith("/events")) {
       const refusal = this.refusals.shift();
       if (refusal) return Response.json({ status: refusal, code: "gone", detail: "" }, { status: refusal });
@@ -48,6 +50,7 @@ function View() {
   const { experiment, trials } = useLiveExperiment(id);
   return (
     <output>
+      {experiment.isError && "gone "}
       {`${experiment.data?.state} ${(trials.data ?? []).map((trial) => `${trial.number}:${trial.state}`).join(",")}`}
     </output>
   );
@@ -120,6 +123,14 @@ describe("useLiveExperiment", () => {
     await opened(1);
     expect(server.stream(0).after).toBe("90");
     await shows("1:completed,2:completed,3:completed");
+  });
+
+  it("notices that the experiment was deleted elsewhere", async () => {
+    await show(<View />);
+    await opened(1);
+    server.deleted = true;
+    act(() => server.stream(0).stream.end());
+    await shows("gone");
   });
 
   it("falls back to reading the state while no stream can be had", async () => {

@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { eventsUrl, experimentKeys, experimentOne, experimentTrials, isFinal } from "@/api/experiments";
 import type { Experiment, Trial, TrialDetail } from "@/api/generated";
 import { applyEvents, type LiveEvent, type LiveState } from "./live";
-import { readStream } from "./stream";
+import { readShared } from "./shared-stream";
 
 /** Events are shown in batches: a busy experiment sends more than a screen can draw. */
 const FLUSH_MS = 150;
@@ -85,12 +85,17 @@ async function follow(queries: QueryClient, id: string, signal: AbortSignal): Pr
     const after = waiting.at(-1)?.seq ?? state.lastEvent;
     let wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 8_000;
     try {
-      const end = await readStream(eventsUrl(id), after, onEvent, signal);
+      const end = await readShared(eventsUrl(id), after, onEvent, signal);
       clearTimeout(timer);
       flush();
-      if (signal.aborted || end === "missing" || isFinal(state.experiment)) return;
+      if (signal.aborted || isFinal(state.experiment)) return;
+      if (end === "missing") {
+        await queries.refetchQueries({ queryKey: experimentKeys.one(id), exact: true });
+        return;
+      }
       if (end === "gone") await reread();
-      failures += 1;
+      if (end === "full") failures = FAILURES_BEFORE_POLLING;
+      else failures += 1;
     } catch {
       if (signal.aborted) return;
       failures += 1;
@@ -105,12 +110,17 @@ async function follow(queries: QueryClient, id: string, signal: AbortSignal): Pr
 }
 
 /**
- * An experiment and its trials, kept current by the event stream while the page is looked at: the stream is closed
- * while its tab is hidden (a browser allows six connections to one server), and resumed where it ended.
+ * An experiment and its trials, kept current by the event stream while the page is looked at: one stream for all tabs
+ * of the browser. A tab that is hidden leaves it, and goes on where it left.
  */
 export function useLiveExperiment(id: string) {
   const queries = useQueryClient();
-  const experiment = useQuery({ ...experimentOne(id), staleTime: Number.POSITIVE_INFINITY });
+  const experiment = useQuery({
+    ...experimentOne(id),
+    staleTime: Number.POSITIVE_INFINITY,
+    // Once it has ended no stream tells that it was deleted in another tab.
+    refetchOnWindowFocus: ({ state }) => (state.data && isFinal(state.data) ? "always" : false),
+  });
   const trials = useQuery({
     ...experimentTrials(id),
     staleTime: Number.POSITIVE_INFINITY,

@@ -41,7 +41,7 @@ export function SystemDot() {
                   </Text>
                 </Text>
                 {service.detail && !service.ready && (
-                  <Text size="xs" c="dimmed" pl={16}>
+                  <Text size="xs" c="dimmed" pl={16} lang="en">
                     {service.detail}
                   </Text>
                 )}

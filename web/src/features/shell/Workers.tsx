@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import type { ExecutorInfo, NodeInfo } from "@/api/generated";
 import { executorInfo } from "@/api/system";
+import { Said } from "@/ui/Said";
 import { useFormat } from "@/ui/use-format";
 import classes from "./Workers.module.css";
 
@@ -38,7 +39,7 @@ export function Workers() {
           <Text span inherit fw={550}>
             {t("executor.problem")}
           </Text>{" "}
-          {data.problem}
+          <Said>{data.problem}</Said>
         </Text>
       )}
       <NodeList executor={data} />

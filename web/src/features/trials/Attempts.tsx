@@ -45,7 +45,7 @@ export function Attempts({ trial }: { trial: TrialDetail }) {
                     </Text>
                   )}
                   {each.reason && each.reason !== trial.reason && (
-                    <Text size="xs" c="dimmed" lineClamp={3}>
+                    <Text size="xs" c="dimmed" lineClamp={3} lang="en">
                       {each.reason}
                     </Text>
                   )}

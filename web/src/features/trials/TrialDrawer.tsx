@@ -13,6 +13,7 @@ import { NONE } from "@/ui/format";
 import { AnchorLink } from "@/ui/links";
 import { Notice } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { Said } from "@/ui/Said";
 import { Section } from "@/ui/Section";
 import { StateMark } from "@/ui/StateMark";
 import { useFormat } from "@/ui/use-format";
@@ -112,7 +113,11 @@ function Overview({
           tone={trial.state === "failed" ? "warning" : "note"}
           title={trial.cause ? t(`causes.${trial.cause}`) : undefined}
         >
-          {trial.reason && <div style={{ whiteSpace: "pre-wrap" }}>{trial.reason}</div>}
+          {trial.reason && (
+            <div style={{ whiteSpace: "pre-wrap" }}>
+              <Said>{trial.reason}</Said>
+            </div>
+          )}
         </Notice>
       )}
       {(trial.intermediate?.length ?? 0) > 0 && <CurveChart experiment={experiment} trial={trial} />}

@@ -12,7 +12,7 @@ export function SpaceField() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <div className={classes.scroll} tabIndex={0} role="group" aria-label={t("tune.space")}>
-      <table className={classes.table}>
+      <table className={`${classes.table} ${classes.stacked}`}>
         <thead>
           <tr>
             <th scope="col">{t("fields.parameter")}</th>
@@ -96,7 +96,7 @@ function ParameterRow({ name, index }: { name: string; index: number }) {
           {range && !parameter.log && text("step", t("tune.step"))}
         </div>
       </td>
-      <td>
+      <td data-label={range ? t("tune.log") : undefined}>
         {range && (
           <Checkbox
             pt={6}

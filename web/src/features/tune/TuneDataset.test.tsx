@@ -1,6 +1,6 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ExperimentCreate } from "@/api/generated";
 import { makeDataset, makeExperiment, SUGGESTION } from "../../../test/data";
 import { expectAccessible, show } from "../../../test/render";
@@ -8,6 +8,7 @@ import { fakeServer, Refusal } from "../../../test/server";
 import { TuneDataset } from "./TuneDataset";
 
 const server = fakeServer();
+const onTarget = vi.fn();
 const SUGGEST = "POST /api/v1/suggestions";
 const CREATE = "POST /api/v1/experiments";
 
@@ -28,12 +29,15 @@ describe("TuneDataset", () => {
       return requests.length === 1 ? new Refusal(502, "upstream_unavailable", "") : makeExperiment();
     });
     const user = userEvent.setup();
-    const { container } = await show(<TuneDataset dataset={makeDataset()} initialTarget={undefined} />);
+    const { container } = await show(
+      <TuneDataset dataset={makeDataset()} initialTarget={undefined} onTarget={onTarget} />,
+    );
     expect(screen.queryByRole("button", { name: "Tune" })).not.toBeInTheDocument();
     await user.click(screen.getByRole("combobox", { name: "What should be predicted?" }));
     await user.click(await screen.findByRole("option", { name: /income/ }));
     const trials = await screen.findByRole("textbox", { name: "Trials" });
     expect(trials).toHaveValue("50");
+    expect(onTarget).toHaveBeenLastCalledWith("income");
     await user.clear(trials);
     await user.type(trials, "20");
     await user.click(screen.getByRole("button", { name: /^Columns/ }));
@@ -54,6 +58,19 @@ describe("TuneDataset", () => {
     expect(requests[0]?.key).toBeTruthy();
   });
 
+  it("shows at its field that the name is taken", async () => {
+    server.handle(
+      CREATE,
+      () => new Refusal(409, "name_taken", "There is already an experiment of that name."),
+    );
+    const user = userEvent.setup();
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />);
+    await user.click(await screen.findByRole("button", { name: "Tune" }));
+    const name = await screen.findByRole("textbox", { name: "Name" });
+    await waitFor(() => expect(name).toBeInvalid());
+    expect(name).toHaveAccessibleDescription(expect.stringContaining("That name is taken"));
+  });
+
   it("lets each worker be given something on a cluster, and shows a refusal there", async () => {
     const bodies: ExperimentCreate[] = [];
     const problem = "The image w:1 cannot be pulled.";
@@ -65,7 +82,9 @@ describe("TuneDataset", () => {
       ]);
     });
     const user = userEvent.setup();
-    const { container } = await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    const { container } = await show(
+      <TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />,
+    );
     await user.click(await screen.findByRole("button", { name: /^Advanced/ }));
     expect(await screen.findByText(problem)).toBeInTheDocument();
     await user.type(await screen.findByRole("textbox", { name: "CPU cores a worker" }), "0.5");
@@ -79,7 +98,7 @@ describe("TuneDataset", () => {
 
   it("offers nothing of that on this machine", async () => {
     const user = userEvent.setup();
-    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />);
     await user.click(await screen.findByRole("button", { name: /^Advanced/ }));
     expect(await screen.findByRole("textbox", { name: "Parallel trials" })).toBeInTheDocument();
     await waitFor(() => expect(server.calls).toContain("GET /api/v1/executor"));
@@ -99,7 +118,7 @@ describe("TuneDataset", () => {
         ]),
     );
     const user = userEvent.setup();
-    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />);
     await user.click(await screen.findByRole("button", { name: "Tune" }));
     const field = await screen.findByRole("textbox", { name: "num_leaves: To" });
     await waitFor(() => expect(field).toBeInvalid());
@@ -108,7 +127,7 @@ describe("TuneDataset", () => {
 
   it("does not send what is plainly wrong, and says what is", async () => {
     const user = userEvent.setup();
-    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" />);
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />);
     await user.clear(await screen.findByRole("textbox", { name: "Trials" }));
     await user.clear(screen.getByRole("textbox", { name: "Minutes" }));
     await user.click(screen.getByRole("button", { name: "Tune" }));
@@ -116,9 +135,30 @@ describe("TuneDataset", () => {
     expect(server.calls).not.toContain(CREATE);
   });
 
+  it("tells a refusal in Korean, names what is meant, and keeps what the server says", async () => {
+    const detail = "'job' is stored as string and can only be: categorical.";
+    server.handle(
+      CREATE,
+      () =>
+        new Refusal(422, "invalid_request", "Something is wrong.", [
+          { pointer: "/columns/job/kind", code: "column_kind_impossible", detail },
+        ]),
+    );
+    const user = userEvent.setup();
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="income" onTarget={onTarget} />, {
+      language: "ko",
+    });
+    await user.click(await screen.findByRole("button", { name: "튜닝" }));
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("columns › job › kind: 그 종류로는 쓸 수 없는 열입니다.");
+    expect(screen.getByText(detail)).toHaveAttribute("lang", "en");
+  });
+
   it("says at the target why it cannot be predicted", async () => {
     server.handle(SUGGEST, () => new Refusal(422, "target_constant", "Column 'job' always holds 'clerk'."));
-    await show(<TuneDataset dataset={makeDataset()} initialTarget="job" />, { language: "ko" });
+    await show(<TuneDataset dataset={makeDataset()} initialTarget="job" onTarget={onTarget} />, {
+      language: "ko",
+    });
     const target = await screen.findByRole("combobox", { name: "무엇을 예측할까요?" });
     await waitFor(() => expect(target).toBeInvalid());
     expect(screen.getByText(/Column 'job' always holds 'clerk'/)).toBeInTheDocument();

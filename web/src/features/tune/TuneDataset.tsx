@@ -7,6 +7,7 @@ import type { Dataset, Task } from "@/api/generated";
 import { KindMark } from "@/features/datasets/KindMark";
 import { useProblemText } from "@/i18n/problem-text";
 import { rank } from "@/ui/rank";
+import { Said } from "@/ui/Said";
 import type { ColumnForm } from "./form-model";
 import { TuneFields } from "./TuneFields";
 
@@ -14,9 +15,11 @@ import { TuneFields } from "./TuneFields";
 export function TuneDataset({
   dataset,
   initialTarget,
+  onTarget,
 }: {
   dataset: Dataset;
   initialTarget: string | undefined;
+  onTarget: (target: string | undefined) => void;
 }) {
   const { t } = useTranslation();
   const columns = dataset.columns ?? [];
@@ -31,7 +34,6 @@ export function TuneDataset({
     enabled: target !== null,
     placeholderData: keepPreviousData,
   });
-  const problem = useProblemText(query.error);
   const kinds = new Map(columns.map((column) => [column.name, column.kind]));
   const suggestion = query.isPlaceholderData && query.isFetching ? undefined : query.data;
   return (
@@ -64,8 +66,9 @@ export function TuneDataset({
           decided.current = [];
           setTask(null);
           setTarget(value);
+          onTarget(value ?? undefined);
         }}
-        error={target !== null && query.error ? (problem.detail ?? problem.message) : undefined}
+        error={target !== null && query.error ? <TargetFault error={query.error} /> : undefined}
         data-autofocus
       />
       {target === null ? null : suggestion && !query.error ? (
@@ -86,5 +89,17 @@ export function TuneDataset({
         </Stack>
       )}
     </Stack>
+  );
+}
+
+/** Why the target cannot be predicted: the server's sentence names the values, the page's the way on. */
+function TargetFault({ error }: { error: Error }) {
+  const { i18n } = useTranslation();
+  const { message, detail } = useProblemText(error);
+  if (i18n.language === "en") return detail ?? message;
+  return (
+    <>
+      {message} {detail && <Said>{detail}</Said>}
+    </>
   );
 }

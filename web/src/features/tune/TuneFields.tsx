@@ -11,8 +11,10 @@ import { newKey } from "@/api/http";
 import { toProblem } from "@/api/problem";
 import { executorInfo } from "@/api/system";
 import { useItemText } from "@/i18n/problem-text";
-import { Notice, NoticeList } from "@/ui/Notice";
+import { Notice } from "@/ui/Notice";
 import { ProblemAlert } from "@/ui/ProblemAlert";
+import { Said } from "@/ui/Said";
+import { ServerNotes } from "@/ui/ServerNotes";
 import { useFormat } from "@/ui/use-format";
 import { ColumnsField } from "./ColumnsField";
 import {
@@ -48,7 +50,7 @@ export function useFieldError(): (message: string | undefined) => string | undef
 
 /** Everything about an experiment but its target; simple at first sight, complete when opened. */
 export function TuneFields({ dataset, target, suggestion, decided, onTask }: TuneFieldsProps) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   const queries = useQueryClient();
   const errorOf = useFieldError();
@@ -83,9 +85,14 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
     },
     onError: (error) => {
       const values = form.getValues();
-      for (const item of toProblem(error).errors) {
+      const { code, errors: items } = toProblem(error);
+      if (code === "name_taken") {
+        setError("name", { message: t("errors.name_taken") });
+        reveal("name");
+      }
+      for (const item of items) {
         const field = fieldOfPointer(item.pointer, values);
-        if (field) setError(field as "name", { message: itemText(item) });
+        if (field) setError(field as "name", { message: itemText(item).text });
         if (field) reveal(field);
       }
     },
@@ -115,10 +122,10 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
         <Stack gap="lg">
           {executor.data?.problem && (
             <Notice tone="warning" title={t("executor.problem")}>
-              {executor.data.problem}
+              <Said>{executor.data.problem}</Said>
             </Notice>
           )}
-          <NoticeList title={t("datasets.notes")} items={suggestion.warnings ?? []} />
+          <ServerNotes items={suggestion.warnings} />
           <div className={classes.row}>
             <Select
               label={t("fields.task")}
@@ -271,7 +278,11 @@ export function TuneFields({ dataset, target, suggestion, decided, onTask }: Tun
             </Accordion.Item>
           </Accordion>
           {make.error && (
-            <ProblemAlert error={make.error} brief={everyFaultShown(make.error, form.getValues())} />
+            <ProblemAlert
+              error={make.error}
+              // At its field a fault is told in the page's words; what the server says stands here.
+              brief={i18n.language === "en" && everyFaultShown(make.error, form.getValues())}
+            />
           )}
           <Group justify="space-between" className={classes.bar}>
             <Summary target={target} />

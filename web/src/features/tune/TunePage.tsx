@@ -18,8 +18,17 @@ export function TunePage({
   target: string | undefined;
 }) {
   const { t } = useTranslation();
+  const navigate = useNavigate();
+  // The address keeps what was chosen, for whoever comes back or loads the page again.
+  const choose = (chosen: string | undefined) =>
+    void navigate({
+      to: "/experiments/new",
+      search: { dataset: datasetId, target: chosen },
+      replace: true,
+      resetScroll: false,
+    });
   return datasetId ? (
-    <WithDataset id={datasetId} target={target} />
+    <WithDataset id={datasetId} target={target} onTarget={choose} />
   ) : (
     <Page title={t("tune.title")}>
       <ChooseDataset />
@@ -70,7 +79,13 @@ function ChooseDataset() {
   );
 }
 
-function WithDataset({ id, target }: { id: string; target: string | undefined }) {
+interface WithDatasetProps {
+  id: string;
+  target: string | undefined;
+  onTarget: (target: string | undefined) => void;
+}
+
+function WithDataset({ id, target, onTarget }: WithDatasetProps) {
   const { t } = useTranslation();
   const query = useQuery(datasetOne(id));
   const dataset = query.data;
@@ -98,7 +113,7 @@ function WithDataset({ id, target }: { id: string; target: string | undefined })
       ) : !dataset ? (
         <Skeleton height={64} maw={420} />
       ) : dataset.state === "ready" ? (
-        <TuneDataset dataset={dataset} initialTarget={target} />
+        <TuneDataset dataset={dataset} initialTarget={target} onTarget={onTarget} />
       ) : (
         <Text>
           {t(dataset.state === "parsing" ? "datasets.parsing" : "datasets.failed")}{" "}

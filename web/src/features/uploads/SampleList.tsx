@@ -22,8 +22,14 @@ export function SampleList({ taken = [] }: { taken?: readonly string[] }) {
 }
 
 function SampleRow({ sample }: { sample: Sample }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const format = useFormat();
+  // The page describes the samples that come with it; of others it shows what the server says.
+  const place = `samples.known.${sample.name}`;
+  const known = i18n.exists(`${place}.title`);
+  const words = t as (key: string) => string;
+  const title = known ? words(`${place}.title`) : sample.title;
+  const lang = known ? undefined : "en";
   const queries = useQueryClient();
   const navigate = useNavigate();
   const add = useMutation({
@@ -37,9 +43,11 @@ function SampleRow({ sample }: { sample: Sample }) {
     <Paper withBorder px="md" py="sm">
       <Group justify="space-between" wrap="nowrap" gap="md">
         <div style={{ minWidth: 0 }}>
-          <Text fw={600}>{sample.title}</Text>
-          <Text size="sm" c="dimmed">
-            {sample.description}
+          <Text fw={600} lang={lang}>
+            {title}
+          </Text>
+          <Text size="sm" c="dimmed" lang={lang}>
+            {known ? words(`${place}.description`) : sample.description}
           </Text>
           <Text size="xs" c="dimmed" mt={2} truncate title={sample.source}>
             {t("samples.facts", {
@@ -56,7 +64,7 @@ function SampleRow({ sample }: { sample: Sample }) {
           loading={add.isPending}
           onClick={() => add.mutate()}
           style={{ flex: "none" }}
-          aria-label={t("samples.useNamed", { title: sample.title })}
+          aria-label={t("samples.useNamed", { title })}
         >
           {t("samples.use")}
         </Button>

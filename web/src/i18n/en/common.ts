@@ -144,7 +144,7 @@ export default {
     out_of_memory: "Out of memory.",
     code_error: "Training failed.",
     deadline: "The time limit of a trial was reached.",
-    stopped: "The experiment was stopped.",
+    stopped: "It was stopped with its experiment.",
   },
   delimiters: { comma: "comma", tab: "tab", semicolon: "semicolon", pipe: "pipe" },
   fields: {

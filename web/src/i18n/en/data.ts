@@ -30,6 +30,21 @@ export default {
   samples: {
     title: "Samples",
     use: "Use this sample",
+    known: {
+      flights: {
+        title: "Late flights from New York",
+        description:
+          "Will a flight arrive more than 15 minutes late? From its schedule, its plane and the weather at departure.",
+      },
+      "air-time": {
+        title: "Time in the air",
+        description: "How many minutes will a flight be in the air? A number, from the same facts.",
+      },
+      punctuality: {
+        title: "Early, on time, late or very late",
+        description: "How punctual will a flight be? Four classes, from the same facts.",
+      },
+    },
     useNamed: "Use this sample: {{title}}",
     facts_one: "{{rows}} row · predict {{target}} · {{licence}} · {{source}}",
     facts_other: "{{rows}} rows · predict {{target}} · {{licence}} · {{source}}",

@@ -12,6 +12,14 @@ export default {
     trials: "Trials",
     parameters: "Hyperparameters",
     waiting: "Workers wait",
+    stopped: "Stopped by the user.",
+    tooManyFailed: "Too many trials failed: {{value}}; the budget allows {{allowed}}",
+    cannotRun: "It could not run",
+    notes: {
+      excluded: "Rows without a target are left out: {{value}}.",
+      noWinner: "No trial was completed, so there is no winner.",
+      notScored: "The winner could not be scored on the unseen rows.",
+    },
     settings: "Settings",
   },
   phases: {
@@ -23,6 +31,9 @@ export default {
     best: "Best {{metric}}",
     byTrial: "Trial {{number}}",
     noBest: "No trial has finished yet",
+    none: "No trial was completed",
+    notCompared: "Cannot be compared",
+    notScored: "Not scored",
     versusDefaults: "Against the defaults",
     better: "better than {{value}}",
     worse: "worse than {{value}}",
@@ -68,6 +79,8 @@ export default {
     outside_one: "{{value}} far worse trial lies outside of the chart; the table has it.",
     outside_other: "{{value}} far worse trials lie outside of the chart; the table has them.",
     noTrials: "No trial has finished yet",
+    noSlicesEnded:
+      "The experiment ended before a trial was completed. A failed trial names its cause and keeps its log.",
     noSlices: "Each hyperparameter is shown here against the result once trials have finished.",
     slicesHint:
       "{{metric}} of every finished trial against one hyperparameter each; the best trial is the diamond.",
@@ -83,6 +96,8 @@ export default {
     soFar: "So far; still running",
     baseline: "Defaults",
     empty: "No trials yet",
+    emptyEnded: "There was no trial",
+    emptyEndedHint: "The experiment ended before a worker took one.",
     emptyHint: "The first trials appear here as soon as a worker takes them, usually within seconds.",
     filter: "Show only these states",
     count_one: "{{value}} trial",

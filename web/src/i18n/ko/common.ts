@@ -145,7 +145,7 @@ export default {
     out_of_memory: "메모리가 부족합니다.",
     code_error: "학습에 실패했습니다.",
     deadline: "시도의 시간 제한에 걸렸습니다.",
-    stopped: "실험이 중지되었습니다.",
+    stopped: "실험이 끝나거나 중지되어 함께 멈췄습니다.",
   },
   delimiters: { comma: "쉼표", tab: "탭", semicolon: "세미콜론", pipe: "세로줄" },
   fields: {

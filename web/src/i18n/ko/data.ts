@@ -29,6 +29,20 @@ export default {
   samples: {
     title: "예제",
     use: "이 예제 쓰기",
+    known: {
+      flights: {
+        title: "뉴욕 출발 항공편의 지연",
+        description: "항공편이 15분 넘게 늦게 도착할까요? 운항 일정, 항공기, 출발지 날씨로 예측합니다.",
+      },
+      "air-time": {
+        title: "비행 시간",
+        description: "몇 분 동안 날게 될까요? 같은 자료로 숫자를 예측합니다.",
+      },
+      punctuality: {
+        title: "일찍, 정시, 지연, 긴 지연",
+        description: "얼마나 제때 도착할까요? 같은 자료로 네 클래스 가운데 하나를 예측합니다.",
+      },
+    },
     useNamed: "이 예제 쓰기: {{title}}",
     facts_other: "{{rows}}행 · 예측할 열: {{target}} · {{licence}} · {{source}}",
   },

@@ -97,7 +97,7 @@ def describe_target(column: ArrowColumn, dtype: Dtype, task: Task | None) -> Tar
         )
     warnings = []
     if missing:
-        warnings.append(f"{missing} rows have no target and are left out.")
+        warnings.append(f"Rows without a target are left out: {missing}.")
     chosen = task or _infer(dtype, distinct, present)
     if chosen is Task.REGRESSION:
         _check_numbers(values, dtype)
@@ -110,8 +110,8 @@ def describe_target(column: ArrowColumn, dtype: Dtype, task: Task | None) -> Tar
     classes, counts = _classes(counted, chosen)
     few = [str(name) for name, count in zip(classes, counts, strict=True) if count < _FEW_CLASS_ROWS]
     if few:
-        shown = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
-        warnings.append(f"{len(few)} classes have fewer than {_FEW_CLASS_ROWS} rows, too few to learn well: {shown}.")
+        shown = ", ".join(few[:5]) + (f", ... ({len(few)} in all)" if len(few) > 5 else "")
+        warnings.append(f"Classes with fewer than {_FEW_CLASS_ROWS} rows, too few to learn well: {shown}.")
     return TargetReport(chosen, classes, counts, missing, warnings)
 
 

@@ -165,7 +165,7 @@ async def conclude(ledger: Ledger) -> None:
         case Course.FAIL:
             last = await _last_failure(ledger)
             await fail_experiment(
-                ledger, f"{row.failed} trials failed, more than the budget allows. The last one: {last}"
+                ledger, f"More trials failed than the budget allows: {row.failed}. The last one: {last}"
             )
         case Course.SEARCH:
             _enter(ledger, Phase.SEARCHING)
