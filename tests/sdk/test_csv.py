@@ -149,6 +149,13 @@ def test_cells(cell: str, dtype: str, value: Cell) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+def test_a_comma_is_the_decimal_one_between_semicolons() -> None:
+    assert convert_cell("1,234", Dtype.FLOAT64, decimal_comma=True) == 1.234
+    assert convert_cell("1.5", Dtype.FLOAT64, decimal_comma=True) == 1.5
+    with pytest.raises(ValueError, match="is not a number"):
+        convert_cell("1,234,567", Dtype.FLOAT64, decimal_comma=True)
+
+
 @pytest.mark.parametrize(
     ("cell", "dtype"),
     [("yes", "boolean"), ("1,00", "int64"), ("0,123", "float64"), ("0x10", "int64"), ("N/K", "float64")],

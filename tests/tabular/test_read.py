@@ -91,6 +91,24 @@ def test_types_and_values(tmp_path: Path, texts: list[str], dtype: Dtype, values
     assert column(tmp_path, *texts) == (dtype, values)
 
 
+@pytest.mark.parametrize(
+    ("cells", "dtype", "values"),
+    [
+        ([b"0,5", b"-12,25", b"3"], Dtype.FLOAT64, [0.5, -12.25, 3.0]),
+        ([b"1,234", b"2,500", b""], Dtype.FLOAT64, [1.234, 2.5, None]),
+        ([b"0.5", b"1e3", b"2"], Dtype.FLOAT64, [0.5, 1000.0, 2.0]),
+        ([b"1", b"2", b"3"], Dtype.INT64, [1, 2, 3]),
+        ([b"1.234,5", b"2", b"3"], Dtype.STRING, ["1.234,5", "2", "3"]),
+        ([b"1,234,567", b"2", b"3"], Dtype.STRING, ["1,234,567", "2", "3"]),
+    ],
+)
+def test_a_comma_is_the_decimal_one_between_semicolons(
+    tmp_path: Path, cells: list[bytes], dtype: Dtype, values: list[Any]
+) -> None:
+    made, table = copy(tmp_path, b"v;w\n" + b"".join(cell + b";x\n" for cell in cells))
+    assert (made.dtypes[0], table.column("v").to_pylist()) == (dtype, values)
+
+
 def test_every_marker_is_missing(tmp_path: Path) -> None:
     assert column(tmp_path, *MISSING_MARKERS, "1") == (Dtype.INT64, [None] * len(MISSING_MARKERS) + [1])
 

@@ -12,6 +12,7 @@ _TRUE = frozenset({"true", "True", "TRUE", "1"})
 _FALSE = frozenset({"false", "False", "FALSE", "0"})
 
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 
 _CLOCK = r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?)?"
 _YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_CLOCK}", re.ASCII)
@@ -21,13 +22,14 @@ _DAY_FIRST = re.compile(rf"(?P<day>\d{{1,2}})([-/.])(?P<month>\d{{1,2}})\2(?P<ye
 Cell = bool | int | float | str | None
 
 
-def convert_cell(cell: str, dtype: Dtype, *, day_first: bool = False) -> Cell:
+def convert_cell(cell: str, dtype: Dtype, *, day_first: bool = False, decimal_comma: bool = False) -> Cell:
     """Return a cell in its column's type: null where it stands for no value, dates as ISO 8601 text.
 
     Args:
         cell: As it stands in the file.
         dtype: Type of the column.
         day_first: Whether 1/2/2026 and 1-2-2026 are the first of February in this column, as 1.2.2026 always is.
+        decimal_comma: Whether 1,234 is less than two; otherwise a comma stands between thousands.
 
     Raises:
         ValueError: It is not of that type.
@@ -40,14 +42,16 @@ def convert_cell(cell: str, dtype: Dtype, *, day_first: bool = False) -> Cell:
             return text in _TRUE
         raise ValueError(f"{text[:40]!r} is neither true nor false")
     if dtype in (Dtype.INT64, Dtype.FLOAT64):
-        return _number(text)
+        return _number(text, decimal_comma)
     return iso_date(text, day_first=day_first) if dtype is Dtype.TIMESTAMP else text
 
 
-def _number(text: str) -> int | float | None:
+def _number(text: str, decimal_comma: bool) -> int | float | None:
     if "_" in text:  # Python's digit groups, which are not those of a table
         raise ValueError(f"{text[:40]!r} is not a number")
-    if _GROUPED.fullmatch(text):
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    elif not decimal_comma and _GROUPED.fullmatch(text):
         text = text.replace(",", "")
     for kind in (int, float):
         try:

@@ -61,7 +61,7 @@ def read_instances(path: Path, signature: Signature) -> Iterator[Instances]:
                 rows, names = _begin(path, file, delimiter)
             wanted = {column.name for column in signature.features}
             unused = [name for name in names if name not in wanted]
-            yield Instances(unused, _convert(path, rows, len(names), columns, day_first))
+            yield Instances(unused, _convert(path, rows, len(names), columns, day_first, delimiter))
     except UnicodeDecodeError as error:
         raise CsvError(f"{path} is not text in UTF-8, CP949 (EUC-KR) or UTF-16.") from error
     except csv.Error as error:
@@ -131,7 +131,7 @@ def _columns(path: Path, names: list[str], signature: Signature) -> list[tuple[i
 
 
 def _convert(
-    path: Path, rows: Any, width: int, columns: list[tuple[int, Column]], day_first: frozenset[str]
+    path: Path, rows: Any, width: int, columns: list[tuple[int, Column]], day_first: frozenset[str], delimiter: str
 ) -> Iterator[dict[str, Cell]]:
     for row in rows:
         if not row:
@@ -142,7 +142,9 @@ def _convert(
         faults = []
         for place, column in columns:
             try:
-                instance[column.name] = convert_cell(row[place], column.dtype, day_first=column.name in day_first)
+                instance[column.name] = convert_cell(
+                    row[place], column.dtype, day_first=column.name in day_first, decimal_comma=delimiter == ";"
+                )
             except ValueError as error:
                 faults.append(f"column {column.name!r}: {error}")
         if faults:

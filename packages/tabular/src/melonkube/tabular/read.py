@@ -128,7 +128,8 @@ class _Text:
         return Copy(self._layout, names, dtypes, writer.rows, warnings + _losses(names, lost))
 
     def _scan(self) -> tuple[list[TypeScan], int]:
-        scans = [TypeScan() for _ in self._layout.header]
+        delimiter = self._layout.delimiter or ","
+        scans = [TypeScan.under(delimiter) for _ in self._layout.header]
         rows = 0
         for batch in self._batches():
             rows += batch.num_rows

@@ -31,7 +31,8 @@ _CODE_LIKE = r"^[+-]?0[0-9xX]"
 """Numbers that begin with a zero are codes (postal, telephone); hexadecimal ones Arrow would take for integers."""
 _INTEGER = r"^[+-]?[0-9,]+$"
 _GROUPED = r"^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$"
-"""Numbers with commas between thousands; decimal commas look so only where all have three digits after it."""
+"""Numbers with commas between thousands."""
+_DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?$"
 _FIRST_MICROSECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LAST_MICROSECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -71,6 +72,11 @@ def _grouped(convert: Callable[[ArrowArray], ArrowArray]) -> Callable[[ArrowArra
         return convert(pc.if_else(pc.match_substring_regex(texts, _GROUPED), plain, texts))
 
     return convert_grouped
+
+
+def _comma_float(texts: ArrowArray) -> ArrowArray:
+    pointed = pc.replace_substring(texts, ",", ".")
+    return _to_float(pc.if_else(pc.match_substring_regex(texts, _DECIMAL_COMMA), pointed, texts))
 
 
 def finite(values: ArrowArray) -> ArrowArray:
@@ -161,7 +167,10 @@ CONVERTERS: tuple[Converter, ...] = (
     *(Converter(name, Dtype.TIMESTAMP, _rearranged(pattern, order)) for name, pattern, order in _DATES),
     Converter("grouped_int", Dtype.INT64, _grouped(_to_int), wider_than="int"),
     Converter("grouped_float", Dtype.FLOAT64, _grouped(_to_float), wider_than="float"),
+    Converter("comma_float", Dtype.FLOAT64, _comma_float, wider_than="float"),
 )
+_GROUPED_ALONE = frozenset({"grouped_int", "grouped_float"})
+_SEMICOLONS_ALONE = frozenset({"comma_float"})
 TEXT = Converter("text", Dtype.STRING, lambda texts: texts)
 """What every column can be read as. Of several that fit, the first of ``CONVERTERS`` is taken."""
 
@@ -173,6 +182,16 @@ class TypeScan:
     candidates: list[Converter] = field(default_factory=lambda: list(CONVERTERS))
     seen: bool = False
     _whole_numbers: bool = True
+
+    @classmethod
+    def under(cls, delimiter: str) -> "TypeScan":
+        """Return a scan for a column of a file with that delimiter.
+
+        Where semicolons stand between cells a comma in a number is the decimal one, elsewhere it stands between
+        thousands: spreadsheets delimit by semicolons just where 1,234 is less than two.
+        """
+        other = _GROUPED_ALONE if delimiter == ";" else _SEMICOLONS_ALONE
+        return cls([one for one in CONVERTERS if one.name not in other])
 
     def add(self, texts: ArrowArray) -> None:
         """Take in a batch of raw texts."""
