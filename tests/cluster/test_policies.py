@@ -88,7 +88,17 @@ def elsewhere(kubectl: Kubectl, installed: Installed) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def places(kubectl: Kubectl, installed: Installed, elsewhere: str) -> dict[str, Address]:
+def homes(kubectl: Kubectl, installed: Installed, elsewhere: str) -> dict[str, str]:
+    """The namespace of each probe; the worker's is where workers are now, which is where their policy is."""
+    chosen = f"app.kubernetes.io/component=worker,app.kubernetes.io/instance={RELEASE}"
+    policies = json.loads(kubectl("get", "networkpolicies", "-A", "-l", chosen, "-o", "json"))["items"]
+    own = installed.namespace
+    (workers,) = [each["metadata"]["namespace"] for each in policies if own in json.dumps(each["spec"]["egress"])]
+    return {"worker": workers, "migrations": own, "stranger": own, "elsewhere": elsewhere}
+
+
+@pytest.fixture(scope="module")
+def places(kubectl: Kubectl, installed: Installed, homes: dict[str, str]) -> dict[str, Address]:
     """What may be reached: a pod of each part and others' pods, the cluster's API and its names."""
     found = {}
     for component in ("gateway", "registry", "tuner", "serving", "postgresql"):
@@ -100,10 +110,8 @@ def places(kubectl: Kubectl, installed: Installed, elsewhere: str) -> dict[str, 
     chosen = ("-n", "default", "get", "endpointslices", "-l", "kubernetes.io/service-name=kubernetes", "-o", "json")
     api = json.loads(kubectl(*chosen))["items"][0]
     found["node"] = (api["endpoints"][0]["addresses"][0], api["ports"][0]["port"])
-    for name in ("worker", "migrations", "stranger"):
-        part = None if name == "stranger" else name
-        found[name] = _pod(kubectl, installed.namespace, f"probe-{name}", part)
-    found["elsewhere"] = _pod(kubectl, elsewhere, "probe-elsewhere")
+    for name, namespace in homes.items():
+        found[name] = _pod(kubectl, namespace, f"probe-{name}", name if name in ("worker", "migrations") else None)
     return found
 
 
@@ -131,7 +139,7 @@ REACHES = {
 
 @pytest.mark.parametrize("source", REACHES)
 def test_who_reaches_whom(
-    source: str, kubectl: Kubectl, installed: Installed, elsewhere: str, places: dict[str, Address]
+    source: str, kubectl: Kubectl, installed: Installed, homes: dict[str, str], places: dict[str, Address]
 ) -> None:
     limited = source.startswith("probe-")
     own = source.partition(f"{RELEASE}-")[2]
@@ -139,7 +147,7 @@ def test_who_reaches_whom(
     # A pod always reaches itself, and the services may reach the cluster's API though all but the tuner have no token.
     asked = {name: each for name, each in asked.items() if name not in (own, source.removeprefix("probe-"))}
     expected = {name: name in REACHES[source] or (not limited and name == "kubernetes") for name in asked}
-    namespace = elsewhere if source == "probe-elsewhere" else installed.namespace
+    namespace = homes.get(source.removeprefix("probe-"), installed.namespace)
     until = time.monotonic() + 60
     while True:
         # Rules come some seconds after a pod.
@@ -164,10 +172,15 @@ def test_the_database_reaches_nobody(installed: Installed, places: dict[str, Add
 def test_metrics_are_read_by_whom_the_values_name_alone(
     kubectl: Kubectl, installed: Installed, elsewhere: str, places: dict[str, Address]
 ) -> None:
-    services = [places[each] for each in ("registry", "tuner", "serving")]
-    assert _reached(kubectl, elsewhere, "probe-elsewhere", services) == [False] * 3
+    measured = ("registry", "tuner", "serving")
+    assert _reached(kubectl, elsewhere, "probe-elsewhere", [places[each] for each in measured]) == [False] * 3
     peer = "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name"
     installed.helm("upgrade", RELEASE, *installed.values(f"{peer}={elsewhere}"))
+    # An upgrade may have replaced any of their pods.
+    services: list[Address] = []
+    for each in measured:
+        spec = installed.get("service", f"{RELEASE}-{each}")["spec"]
+        services.append((spec["clusterIP"], spec["ports"][0]["port"]))
     until = time.monotonic() + 60
     while not all(_reached(kubectl, elsewhere, "probe-elsewhere", services)) and time.monotonic() < until:
         time.sleep(1)
