@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev up demo check format test test-cluster bench api clean
+.PHONY: help setup setup-dev up demo check format test test-compose test-cluster bench api clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 setup: ## Install all that running MelonKube needs; leaves the command line at .venv/bin/melon
 	@scripts/setup.sh
@@ -35,6 +35,9 @@ format: setup-dev ## Format what can be formatted
 test: setup-dev ## All tests, on real parts
 	@scripts/debian.sh postgresql chromium fonts-noto-cjk
 	@scripts/test.sh
+
+test-compose: setup-dev ## docker-compose.yml at work, on Podman
+	@scripts/test-compose.sh
 
 test-cluster: setup-dev ## Tests on the Kubernetes that KUBECONFIG names
 	@scripts/test-cluster.sh

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/.tools/node:$PATH"
 npm --prefix web run --silent test
 # In the order of the files: by their number of tests the few long ones would come last, and one process wait for the other.
-exec .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder -m "not cluster" "$@"
+exec .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder -m "not cluster and not compose" "$@"

@@ -30,6 +30,8 @@ PREFIX = os.environ.get("MELON_TEST_IMAGE_PREFIX", "melonkube/").rstrip("/")
 TAG = os.environ.get("MELON_TEST_IMAGE_TAG", "dev")
 PREVIOUS_CHART = os.environ.get("MELON_TEST_PREVIOUS_CHART")
 PREVIOUS_TAG = os.environ.get("MELON_TEST_PREVIOUS_IMAGE_TAG")
+DNS = os.environ.get("MELON_TEST_DNS")
+"""Where pods' questions for names end up, if that is no pod of kube-system: a network, as in 10.0.0.10/32."""
 RELEASE = "melonkube"
 INSTANCE = {"size": 1.5, "weight": 60.0, "city": "서울", "day": "2025-07-01", "member": True}
 
@@ -83,7 +85,8 @@ class Installed:
         placement.write_text(yaml.safe_dump(_placement(self.kubectl)))
         given = (
             f"image.prefix={PREFIX}", f"image.tag={tag}", "workers.cpu=0.2", "workers.memory=512Mi",
-            "gateway.autoscaling.maxReplicas=3", "serving.autoscaling.maxReplicas=3", *more,
+            "gateway.autoscaling.maxReplicas=3", "serving.autoscaling.maxReplicas=3",
+            *([f"networkPolicy.dns[0].ipBlock.cidr={DNS}"] if DNS else []), *more,
         )  # fmt: skip
         return [
             *(str(chart), "--wait", "--timeout", "5m", "--values", str(placement)),

@@ -84,7 +84,11 @@ def test_services_answer_no_one_without_a_token(installed: Installed) -> None:
     ):
         spec = installed.get("service", f"{RELEASE}-{service}")["spec"]
         address = f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}{path}"
-        assert httpx.get(address, trust_env=False).status_code == 401
+        try:
+            assert httpx.get(address, trust_env=False).status_code == 401
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            # Where NetworkPolicies are enforced, this machine is not even let in.
+            assert installed.get("networkpolicy", f"{RELEASE}-{service}")
 
 
 def test_upload_tune_deploy_predict(released: Api, deployed: str) -> None:

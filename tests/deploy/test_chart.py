@@ -229,6 +229,13 @@ def test_who_may_call_whom() -> None:
     assert {port["port"] for port in names["ports"]} == {53}
 
 
+def test_names_may_be_answered_on_other_ports() -> None:
+    policies = of_kind(render("default", "--set", "networkPolicy.dnsPorts={53,5353}"), "NetworkPolicy")
+    _, names = policies["worker"]["spec"]["egress"]
+    asked = [(each["port"], each["protocol"]) for each in names["ports"]]
+    assert asked == [(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")]
+
+
 def test_workers_are_let_in_from_their_own_namespace_alone() -> None:
     policies = of_kind(render("pool"), "NetworkPolicy")
     assert policies["worker"]["metadata"]["namespace"] == "melon-workers"
@@ -347,11 +354,17 @@ def test_values_of_no_use_are_refused(given: str, said: str) -> None:
     assert said in done.stderr
 
 
-def test_what_the_notes_say() -> None:
-    done = helm("install", RELEASE, CHART, "--dry-run=client", "--namespace", "melon-test", *values("external"))
+def _notes(*arguments: str) -> str:
+    done = helm("install", RELEASE, CHART, "--dry-run=client", "--namespace", "melon-test", *arguments)
     if "cluster unreachable" in done.stderr:
         pytest.skip("this Helm (3) asks a cluster even for a dry run, and there is none")
     assert done.returncode == 0, done.stderr
-    notes = done.stdout.partition("NOTES:")[2]
+    return done.stdout.partition("NOTES:")[2]
+
+
+def test_what_the_notes_say() -> None:
+    notes = _notes(*values("external"))
     assert "https://melon.example" in notes
     assert "get secret melon-owner" in notes
+    assert "metricsFrom" not in notes + _notes(*values("watched"))
+    assert "metricsFrom" in _notes("--set", "serviceMonitor.enabled=true"), "policies would keep Prometheus out"

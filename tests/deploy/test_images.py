@@ -1,7 +1,6 @@
 """The Dockerfile and the compose file: what can be said of them without building or starting anything."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,11 +56,23 @@ def test_what_is_installed_is_locked() -> None:
     assert "npm install" not in DOCKERFILE
 
 
-def test_the_dockerfile_copies_every_members_project_file() -> None:
-    members = {path.parent.relative_to(ROOT) for path in ROOT.glob("packages/*/pyproject.toml")}
-    members |= {path.parent.relative_to(ROOT) for path in ROOT.glob("services/*/pyproject.toml")}
-    copied = set(re.findall(r"^COPY (\S+)/pyproject.toml \1/$", _instructions("locked"), re.MULTILINE))
-    assert {Path(each) for each in copied} == members
+def test_our_own_code_is_the_last_thing_that_comes_in() -> None:
+    last = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+    assert "COPY --from=ours" in last
+    assert DOCKERFILE.count("COPY --from=ours") == 1
+    assert "RUN " not in last
+
+
+def test_a_change_of_code_makes_no_third_partys_layer_anew() -> None:
+    for stage in ("web", "tables", "boosted", "service"):
+        for copied in re.findall(r"^COPY (.+)$", _instructions(stage), re.MULTILINE):
+            # Lists of packages, which change with the lock alone, and what the page is made of.
+            assert copied.startswith(("--from=source /locked/", "web")), copied
+
+
+def test_what_every_service_is_made_of_is_prepared_for_each() -> None:
+    for loop in re.findall(r"for (?:package|service) in ([a-z ]+);", DOCKERFILE):
+        assert {*SERVICES, "trainer"} <= set(loop.split())
 
 
 def test_no_index_but_the_default_one_is_named() -> None:
