@@ -25,6 +25,17 @@ class Streams:
         page.on("crash", self._left)
         return page
 
+    def reader(self, other: Page) -> Page:
+        """Wait until one stream is open, and only one; return its tab.
+
+        While one tab takes over from another, what is told of the two may come in either order.
+        """
+        for _ in range(300):
+            if len(self.open) == 1:
+                return self.open[0].frame.page
+            other.wait_for_timeout(100)
+        raise AssertionError(f"{len(self.open)} streams are open")
+
     def _began(self, request: Request) -> None:
         if request.url.endswith("/events"):
             self.open.append(request)
@@ -62,8 +73,7 @@ def test_one_stream_for_all_tabs(open_window: OpenWindow, api: Api) -> None:
     api.http.post(f"{path}/resume").raise_for_status()
     _see(pages, "Running")
     for ending in ("closed", "crashed"):
-        # What the tabs show came over the stream, so that there is one.
-        leader = streams.open[0].frame.page
+        leader = streams.reader(pages[-1])
         pages.remove(leader)
         if ending == "closed":
             leader.close()
@@ -81,12 +91,13 @@ def test_one_stream_for_all_tabs(open_window: OpenWindow, api: Api) -> None:
         _see(pages, "Running")
     for page in pages:
         expect(page.get_by_role("button", name="Open trial 3", exact=True)).to_be_visible()
+    streams.reader(pages[-1])
     api.http.post(f"{path}/stop").raise_for_status()
     _see(pages, "Stopped")
     trials = len(api.trials(experiment))
     for page in pages:
         expect(page.get_by_text(re.compile(f"^{trials} trials$"))).to_be_visible()
-    assert streams.most == 1
+    assert streams.most <= 2  # the second while it takes over
 
 
 def test_few_streams_for_many_experiments(open_window: OpenWindow, api: Api) -> None:
@@ -100,4 +111,5 @@ def test_few_streams_for_many_experiments(open_window: OpenWindow, api: Api) -> 
     for experiment in experiments:
         api.http.post(f"/api/v1/experiments/{experiment}/stop").raise_for_status()
     _see(pages, "Stopped")
-    assert 1 <= streams.most <= 3
+    # Three, and one that begins where another's end has not been told yet; six would be all that a browser has.
+    assert 1 <= streams.most <= 4
