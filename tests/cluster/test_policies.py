@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.kubectl import Kubectl, restricted_namespace
 from tests.cluster.on_pods import IMAGE
-from tests.cluster.release import RELEASE, Installed
+from tests.cluster.release import INSTANCE, RELEASE, Installed
 from tests.e2e.api import Api, table
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -35,6 +35,7 @@ DENY = {
 }
 
 Address = tuple[str, int]
+PARTS = ("gateway", "registry", "tuner", "serving", "postgresql")
 
 
 def _pod(kubectl: Kubectl, namespace: str, name: str, component: str | None = None) -> Address:
@@ -101,7 +102,7 @@ def homes(kubectl: Kubectl, installed: Installed, elsewhere: str) -> dict[str, s
 def places(kubectl: Kubectl, installed: Installed, homes: dict[str, str]) -> dict[str, Address]:
     """What may be reached: a pod of each part and others' pods, the cluster's API and its names."""
     found = {}
-    for component in ("gateway", "registry", "tuner", "serving", "postgresql"):
+    for component in PARTS:
         port = 5432 if component == "postgresql" else 8080
         found[component] = (str(installed.pods(component)[0]["status"]["podIP"]), port)
     for service, namespace, port in (("kubernetes", "default", 443), ("kube-dns", "kube-system", 53)):
@@ -143,7 +144,7 @@ def test_who_reaches_whom(
 ) -> None:
     limited = source.startswith("probe-")
     own = source.partition(f"{RELEASE}-")[2]
-    asked = {name: each for name, each in places.items() if limited or name in (*_PARTS, "kubernetes", "worker")}
+    asked = {name: each for name, each in places.items() if limited or name in (*PARTS, "kubernetes", "worker")}
     # A pod always reaches itself, and the services may reach the cluster's API though all but the tuner have no token.
     asked = {name: each for name, each in asked.items() if name not in (own, source.removeprefix("probe-"))}
     expected = {name: name in REACHES[source] or (not limited and name == "kubernetes") for name in asked}
@@ -156,9 +157,6 @@ def test_who_reaches_whom(
             break
         time.sleep(1)
     assert seen == expected
-
-
-_PARTS = ("gateway", "registry", "tuner", "serving", "postgresql")
 
 
 def test_the_database_reaches_nobody(installed: Installed, places: dict[str, Address]) -> None:
@@ -196,9 +194,7 @@ def test_metrics_are_read_by_whom_the_values_name_alone(
 def test_trials_and_predictions_go_on_under_policies(
     installed: Installed, released: Api, deployed: str, elsewhere: str
 ) -> None:
-    assert released.predict(
-        deployed, {"size": 1.5, "weight": 60.0, "city": "서울", "day": "2025-07-01", "member": True}
-    )
+    assert released.predict(deployed, INSTANCE)
     command = ["sh", "-c", "echo auc=0.{{params.n}}"]
     experiment = released.tune(
         released.upload(table(2000, seed=9), "in a container")["id"], name="contained", metric="auc", seed=1,

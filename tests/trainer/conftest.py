@@ -24,7 +24,7 @@ from melonkube.trainer.worker.settings import WorkerSettings
 from melonkube.trainer.worker.worker import Worker
 from tests.trainer.data import make_job, make_table
 from tests.trainer.pod import Pod
-from tests.trainer.scripted import Script, ScriptedFitted, ScriptedTrainer
+from tests.trainer.scripted import Gate, Script, ScriptedFitted, ScriptedTrainer
 from tests.trainer.stand_in import PATIENCE, StandIn
 
 MakeStandIn = Callable[..., StandIn]
@@ -145,6 +145,14 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     spec = SimpleNamespace(implementation="tests.trainer.scripted:ScriptedTrainer")
     monkeypatch.setattr(data, "find_spec", lambda _name: spec)
     return written
+
+
+@pytest.fixture
+def gate(script: Script) -> Gate:
+    """Holds every trial until the test opens it."""
+    held = Gate()
+    script.train = held.train
+    return held
 
 
 MakePod = Callable[..., Pod]

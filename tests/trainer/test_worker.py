@@ -1,8 +1,5 @@
 """A worker against a tuner and a registry on real sockets: what it reports, obeys, and survives."""
 
-import threading
-from typing import Any
-
 import lightgbm as lgb
 import numpy as np
 import pytest
@@ -16,7 +13,6 @@ from melonkube.contracts.worker import EvaluationAssignment
 from melonkube.tabular.encode import FeatureEncoder
 from melonkube.trainer.spec.lightgbm import SPEC
 from tests.trainer.conftest import MakeStandIn, StartWorker
-from tests.trainer.scripted import ScriptedFitted
 from tests.trainer.stand_in import StandIn
 
 BUNDLE = {
@@ -26,21 +22,6 @@ BUNDLE = {
     "model/golden.json",
     "model/input_example.json",
 }
-
-
-class Gate:
-    """Holds a scripted trial until a test lets it go on, or until it is told to end."""
-
-    def __init__(self) -> None:
-        self.begun = threading.Event()
-        self.open = threading.Event()
-
-    def train(self, _params: Any, control: Any) -> ScriptedFitted | None:
-        self.begun.set()
-        while control.proceed():
-            if self.open.wait(0.002):
-                return ScriptedFitted()
-        return None
 
 
 @pytest.mark.parametrize("task", list(Task))

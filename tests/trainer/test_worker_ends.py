@@ -11,17 +11,14 @@ from melonkube.contracts.runs import RunState
 from melonkube.contracts.worker import Verdict
 from melonkube.trainer.worker.logs import LOGGER
 from tests.trainer.conftest import StartWorker
-from tests.trainer.scripted import Script, ScriptedFitted
+from tests.trainer.scripted import Gate, Script, ScriptedFitted
 from tests.trainer.stand_in import PATIENCE, Problem, StandIn
-from tests.trainer.test_worker import Gate
 
 
 @pytest.mark.parametrize(("verdict", "state"), [(Verdict.PRUNE, "pruned"), (Verdict.STOP, "stopped")])
 def test_a_verdict_ends_the_trial(
-    verdict: Verdict, state: str, stand_in: StandIn, start_worker: StartWorker, script: Script
+    verdict: Verdict, state: str, stand_in: StandIn, start_worker: StartWorker, gate: Gate
 ) -> None:
-    gate = Gate()
-    script.train = gate.train
     run_id = stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)
@@ -56,10 +53,8 @@ def test_a_pruned_trial_tells_the_value_it_had(stand_in: StandIn, start_worker: 
 
 
 def test_a_lost_trial_is_dropped_and_the_next_one_taken(
-    stand_in: StandIn, start_worker: StartWorker, script: Script
+    stand_in: StandIn, start_worker: StartWorker, gate: Gate
 ) -> None:
-    gate = Gate()
-    script.train = gate.train
     lost, kept = stand_in.add_trial(), stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)
@@ -89,8 +84,7 @@ def test_a_late_result_is_told_so_and_the_worker_goes_on(
     assert kept in [run for run, _ in stand_in.completed]
 
 
-def test_a_trial_past_its_deadline_fails(stand_in: StandIn, start_worker: StartWorker, script: Script) -> None:
-    script.train = Gate().train
+def test_a_trial_past_its_deadline_fails(stand_in: StandIn, start_worker: StartWorker, gate: Gate) -> None:
     run_id = stand_in.add_trial(max_seconds=0.05)
     assert start_worker().join() == 0
     [(failed, failure)] = stand_in.failed
@@ -199,9 +193,7 @@ def test_a_trial_handed_over_unasked_is_given_back(
     assert (given_back, failure.cause) == (second, Cause.RELEASED)
 
 
-def test_leaving_gives_the_trial_back(stand_in: StandIn, start_worker: StartWorker, script: Script) -> None:
-    gate = Gate()
-    script.train = gate.train
+def test_leaving_gives_the_trial_back(stand_in: StandIn, start_worker: StartWorker, gate: Gate) -> None:
     run_id = stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)

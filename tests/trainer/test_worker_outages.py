@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.trainer.conftest import StartWorker
-from tests.trainer.scripted import Script, ScriptedFitted
+from tests.trainer.scripted import Gate, Script, ScriptedFitted
 from tests.trainer.stand_in import PATIENCE, StandIn
-from tests.trainer.test_worker import BUNDLE, Gate
+from tests.trainer.test_worker import BUNDLE
 
 
 def test_a_refused_token_ends_the_worker(stand_in: StandIn, start_worker: StartWorker) -> None:
@@ -18,10 +18,8 @@ def test_a_refused_token_ends_the_worker(stand_in: StandIn, start_worker: StartW
 
 
 def test_a_token_refused_in_the_middle_ends_the_worker(
-    stand_in: StandIn, start_worker: StartWorker, script: Script
+    stand_in: StandIn, start_worker: StartWorker, gate: Gate
 ) -> None:
-    gate = Gate()
-    script.train = gate.train
     stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)
@@ -31,9 +29,7 @@ def test_a_token_refused_in_the_middle_ends_the_worker(
     assert stand_in.completed == []
 
 
-def test_a_fresh_token_is_used_from_then_on(stand_in: StandIn, start_worker: StartWorker, script: Script) -> None:
-    gate = Gate()
-    script.train = gate.train
+def test_a_fresh_token_is_used_from_then_on(stand_in: StandIn, start_worker: StartWorker, gate: Gate) -> None:
     run_id = stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)
@@ -121,10 +117,8 @@ def test_a_lease_lost_during_an_outage_of_the_registry_ends_the_trying(
 
 
 def test_leaving_while_the_tuner_is_away_does_not_wait_for_it(
-    stand_in: StandIn, start_worker: StartWorker, script: Script
+    stand_in: StandIn, start_worker: StartWorker, gate: Gate
 ) -> None:
-    gate = Gate()
-    script.train = gate.train
     stand_in.add_trial()
     running = start_worker()
     gate.begun.wait(PATIENCE)
@@ -156,10 +150,8 @@ def test_a_finished_trial_is_handed_in_even_by_a_worker_that_leaves(
 
 
 def test_the_lease_is_renewed_while_training_takes_long(
-    stand_in: StandIn, start_worker: StartWorker, script: Script
+    stand_in: StandIn, start_worker: StartWorker, gate: Gate
 ) -> None:
-    gate = Gate()
-    script.train = gate.train
     run_id = stand_in.add_trial()
     running = start_worker()
     stand_in.until(lambda: len(stand_in.renewed) >= 5)
